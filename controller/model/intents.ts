@@ -1,0 +1,268 @@
+/**
+ * Weft's intent format: the TypeBox schemas that validation, the published JSON Schema, the TypeScript types and
+ * docs/intents.md are all made from. One object is `{kind, name, …}`; a file holds any number of objects of any kinds.
+ */
+import Type, { type Static, type TSchema } from 'typebox';
+
+/** What a name may look like everywhere: it goes into ids (`tenant/network/endpoint`), file names and URLs. */
+export const NAME_PATTERN = '^[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?$';
+export const NAME_RULE =
+  '1 to 63 letters, digits, "-", "_" and ".", beginning and ending with a letter or digit';
+
+const name = (description: string) =>
+  Type.String({ pattern: NAME_PATTERN, description: `${description}: ${NAME_RULE}` });
+const text = (description: string, example: string, options: object = {}) =>
+  Type.String({ description, examples: [example], ...options });
+const encapsulation = (description: string) =>
+  Type.Union([Type.Literal('vlan'), Type.Literal('vxlan')], { description });
+
+const closed = { additionalProperties: false } as const;
+
+export const TenantIntent = Type.Object(
+  {
+    kind: Type.Literal('Tenant'),
+    name: name('Name of the tenant, unique in the cluster'),
+    defaultEncapsulation: Type.Optional(
+      encapsulation('How the networks of this tenant travel unless they say otherwise. Default: vxlan'),
+    ),
+    subnetPool: Type.Optional(
+      text(
+        'IPv4 prefix that networks without a subnet get theirs from, lowest first. Default: 10.0.0.0/8',
+        '11.1.0.0/16',
+      ),
+    ),
+    allocationLength: Type.Optional(
+      Type.Integer({
+        minimum: 1,
+        maximum: 30,
+        description: 'Prefix length of an allocated IPv4 subnet. Default: 24',
+        examples: [24],
+      }),
+    ),
+    ipv6SubnetPool: Type.Optional(
+      text(
+        'IPv6 prefix that networks without an IPv6 subnet get theirs from. Without it such networks have no IPv6',
+        'fd00:1::/48',
+      ),
+    ),
+    ipv6AllocationLength: Type.Optional(
+      Type.Integer({
+        minimum: 1,
+        maximum: 126,
+        description: 'Prefix length of an allocated IPv6 subnet. Default: 64',
+        examples: [64],
+      }),
+    ),
+    vlans: Type.Optional(
+      text(
+        'VLAN ids that networks without a tag get theirs from, lowest free in the cluster first. Default: 2-1001,1006-4094',
+        '11-28,40-50',
+      ),
+    ),
+    vnis: Type.Optional(
+      text(
+        'VXLAN network identifiers that networks without a tag get theirs from, lowest free in the cluster first. Default: 4096-16777215',
+        '10001-12000',
+      ),
+    ),
+    overlappingSubnets: Type.Optional(
+      Type.Boolean({
+        description:
+          'Allow networks of this tenant to have overlapping subnets (never routed to each other). Different tenants may always overlap. Default: false',
+        examples: [false],
+      }),
+    ),
+  },
+  { ...closed, title: 'Tenant', description: 'Owns networks and the pools they are allocated from.' },
+);
+
+export const NetworkIntent = Type.Object(
+  {
+    kind: Type.Literal('Network'),
+    name: name('Name of the network, unique in its tenant'),
+    tenant: name('Name of the tenant that owns it'),
+    encapsulation: Type.Optional(encapsulation("vlan or vxlan. Default: the tenant's defaultEncapsulation")),
+    tag: Type.Optional(
+      Type.Integer({
+        minimum: 1,
+        maximum: 0xffffff,
+        description:
+          "VLAN id (1-4094) or VXLAN network identifier (1-16777215), unique in the cluster; may be outside of the tenant's ranges. Allocated when absent",
+        examples: [10001],
+      }),
+    ),
+    subnet: Type.Optional(
+      text("IPv4 prefix, or none. Allocated from the tenant's subnetPool when absent", '10.1.1.0/24'),
+    ),
+    gateway: Type.Optional(
+      text(
+        'IPv4 address of the default gateway; never given to an endpoint. Default: no gateway',
+        '10.1.1.254',
+      ),
+    ),
+    ipv6Subnet: Type.Optional(
+      text(
+        "IPv6 prefix, or none. Allocated from the tenant's ipv6SubnetPool, where it has one, when absent",
+        'fd00:1:0:1::/64',
+      ),
+    ),
+    ipv6Gateway: Type.Optional(
+      text(
+        'IPv6 address of the default gateway; never given to an endpoint. Default: no gateway',
+        'fd00:1:0:1::1',
+      ),
+    ),
+    dynamicEndpoints: Type.Optional(
+      Type.Boolean({
+        description:
+          'Agents may ask for endpoints that no intent declares (containers started by other tools). Default: true',
+        examples: [true],
+      }),
+    ),
+    uplinkHandOff: Type.Optional(
+      Type.Boolean({
+        description:
+          'VLAN only: frames to unknown destinations leave through the uplink, to neighbours that Weft does not manage. Default: true for vlan',
+        examples: [true],
+      }),
+    ),
+  },
+  { ...closed, title: 'Network', description: 'One broadcast domain with its tag and its subnets.' },
+);
+
+export const EndpointIntent = Type.Object(
+  {
+    kind: Type.Literal('Endpoint'),
+    name: name('Name of the endpoint, usually of its container, unique in its network'),
+    tenant: name('Name of the tenant'),
+    network: name('Name of the network'),
+    ip: Type.Optional(text('IPv4 address. The lowest free one of the network when absent', '10.1.1.10')),
+    ip6: Type.Optional(
+      text('IPv6 address. The lowest free one of the network when absent', 'fd00:1:0:1::10'),
+    ),
+    mac: Type.Optional(
+      text(
+        'MAC address, unique in its network. Default: 02:02: and the four bytes of the IPv4 address, or 02:03: and the number of the endpoint where it has none',
+        '02:02:0a:01:01:0a',
+      ),
+    ),
+    host: Type.Optional(
+      name('Host that it has to live on. Default: whichever attaches it, or what a HostBinding says'),
+    ),
+    attachUUID: Type.Optional(
+      text(
+        'UUID of the container, when its name is not enough to find it',
+        '6f1c2a7e-0a9d-4b7e-9a53-3a0f6f0a8f10',
+        {
+          minLength: 1,
+          maxLength: 253,
+        },
+      ),
+    ),
+  },
+  {
+    ...closed,
+    title: 'Endpoint',
+    description: 'A port of a container, virtual machine or bare-metal host in one network.',
+  },
+);
+
+export const HostIntent = Type.Object(
+  {
+    kind: Type.Literal('Host'),
+    name: name("Host label, as in the agent's --host-label"),
+    vtepIp: Type.Optional(
+      text('IPv4 address that its VXLAN tunnels end at. Default: what its agent announces', '192.168.2.10'),
+    ),
+    vtepIp6: Type.Optional(
+      text('IPv6 address that its VXLAN tunnels end at. Default: what its agent announces', 'fd00:2::10'),
+    ),
+    uplink: Type.Optional(
+      text('Interface to the VLAN underlay. Default: what its agent announces', 'eth2', {
+        minLength: 1,
+        maxLength: 15,
+      }),
+    ),
+  },
+  {
+    ...closed,
+    title: 'Host',
+    description:
+      'A host with a bridge and an agent. Agents register their hosts by themselves; an intent pins what they may claim.',
+  },
+);
+
+export const HostBindingIntent = Type.Object(
+  {
+    kind: Type.Literal('HostBinding'),
+    name: name('Name of the endpoint that is bound'),
+    tenant: name('Name of its tenant'),
+    network: name('Name of its network'),
+    host: name('Host that it has to live on'),
+    attachUUID: Type.Optional(
+      text(
+        'UUID of the container, when its name is not enough to find it',
+        '6f1c2a7e-0a9d-4b7e-9a53-3a0f6f0a8f10',
+        {
+          minLength: 1,
+          maxLength: 253,
+        },
+      ),
+    ),
+  },
+  {
+    ...closed,
+    title: 'HostBinding',
+    description: 'Says where an endpoint lives after it has been declared without a host (late binding).',
+  },
+);
+
+export type TenantIntent = Static<typeof TenantIntent>;
+export type NetworkIntent = Static<typeof NetworkIntent>;
+export type EndpointIntent = Static<typeof EndpointIntent>;
+export type HostIntent = Static<typeof HostIntent>;
+export type HostBindingIntent = Static<typeof HostBindingIntent>;
+
+/** One object of an intent file. */
+export type IntentObject = TenantIntent | NetworkIntent | EndpointIntent | HostIntent | HostBindingIntent;
+
+export type Kind = IntentObject['kind'];
+
+/** Schema of every kind, in the order in which objects depend on each other. */
+export const INTENT_SCHEMAS = {
+  Tenant: TenantIntent,
+  Host: HostIntent,
+  Network: NetworkIntent,
+  Endpoint: EndpointIntent,
+  HostBinding: HostBindingIntent,
+} as const satisfies Record<Kind, TSchema>;
+
+export const KINDS = Object.keys(INTENT_SCHEMAS) as readonly Kind[];
+
+/** Id of an object: its name, below the names of what owns it (`tenant/network/endpoint`). */
+export function idOf(object: IntentObject): string {
+  switch (object.kind) {
+    case 'Tenant':
+    case 'Host':
+      return object.name;
+    case 'Network':
+      return `${object.tenant}/${object.name}`;
+    case 'Endpoint':
+    case 'HostBinding':
+      return `${object.tenant}/${object.network}/${object.name}`;
+  }
+}
+
+/** The published JSON Schema (2020-12) of one intent object; a file is one, or an array or stream of them. */
+export function intentJsonSchema(): Record<string, unknown> {
+  const definitions: Record<string, unknown> = {};
+  for (const kind of KINDS) definitions[kind] = JSON.parse(JSON.stringify(INTENT_SCHEMAS[kind]));
+  return {
+    $schema: 'https://json-schema.org/draft/2020-12/schema',
+    $id: 'https://weft.example/schema/intents.json',
+    title: 'Weft intents',
+    description: 'One object, or an array of objects; YAML files may hold several documents.',
+    anyOf: [{ $ref: '#/$defs/Object' }, { type: 'array', items: { $ref: '#/$defs/Object' } }],
+    $defs: { Object: { oneOf: KINDS.map((kind) => ({ $ref: `#/$defs/${kind}` })) }, ...definitions },
+  };
+}

@@ -1,0 +1,362 @@
+/**
+ * Public types of the model: what the hub, the API, the command line and the main process see of it.
+ */
+import type { Store } from '../store/store.js';
+import type { EndpointId, FactChange, NetworkId } from './facts.js';
+import type {
+  EndpointIntent,
+  HostBindingIntent,
+  HostIntent,
+  IntentObject,
+  Kind,
+  NetworkIntent,
+  TenantIntent,
+} from './intents.js';
+
+/** One thing wrong (or worth knowing) about an intent, a document or a request. */
+export interface Problem {
+  readonly severity: 'error' | 'warning';
+  /** Dotted and stable, e.g. `network.subnet.exhausted`. */
+  readonly code: string;
+  /** Complete sentence for people; names the value. */
+  readonly message: string;
+  /** Where: `Network acme/front: gateway`, or a JSON pointer into a netplugin document. */
+  readonly path?: string;
+  /** What to do about it. */
+  readonly fix?: string;
+  readonly file?: string;
+  /** Counted from 1; where the objects were parsed from text. */
+  readonly line?: number;
+  readonly column?: number;
+}
+
+/** A refused request. `code`, `path` and `fix` are those of the first problem; nothing has been changed. */
+export class ModelError extends Error {
+  readonly code: string;
+  readonly path?: string;
+  readonly fix?: string;
+  readonly problems: readonly Problem[];
+
+  constructor(problems: readonly Problem[]) {
+    const first = problems.find((problem) => problem.severity === 'error') ?? problems[0];
+    const others = problems.filter((problem) => problem.severity === 'error').length - 1;
+    super(`${first?.message ?? 'refused'}${others > 0 ? ` (and ${others} more)` : ''}`);
+    this.name = 'ModelError';
+    this.code = first?.code ?? 'model.refused';
+    if (first?.path !== undefined) this.path = first.path;
+    if (first?.fix !== undefined) this.fix = first.fix;
+    this.problems = problems;
+  }
+}
+
+export interface ObjectRef {
+  readonly kind: Kind;
+  /** `acme`, `acme/front` or `acme/front/web1`. */
+  readonly name: string;
+}
+
+export interface FieldChange {
+  /** Name of the member, `subnet`. */
+  readonly path: string;
+  /** Absent: it was not there. */
+  readonly from?: unknown;
+  /** Absent: it is gone. */
+  readonly to?: unknown;
+}
+
+export interface Change {
+  readonly action: 'create' | 'update' | 'delete' | 'unchanged';
+  readonly kind: Kind;
+  /** Id of the object, as in `ObjectRef.name`. */
+  readonly name: string;
+  /** Members of the intent, and allocated values, that changed; for update and create. */
+  readonly fields?: readonly FieldChange[];
+}
+
+export interface ApplyResult {
+  readonly changes: readonly Change[];
+  readonly warnings: readonly Problem[];
+  /** Nothing was written. */
+  readonly dryRun: boolean;
+}
+
+export interface ApplyOptions {
+  /** `add`: creates and updates. `replace`: the objects are the whole truth, declared ones that are not among them go. */
+  readonly mode: 'add' | 'replace';
+  readonly dryRun?: boolean;
+}
+
+export interface ParseOptions {
+  /** Default: JSON when the text begins with `{` or `[`, YAML otherwise (YAML reads JSON as well). */
+  readonly format?: 'yaml' | 'json';
+  /** Name of the file, for the problems. */
+  readonly file?: string;
+}
+
+/** Objects that `apply` takes; it remembers the lines that they came from. */
+export interface ParseResult {
+  readonly objects: readonly IntentObject[];
+  readonly problems: readonly Problem[];
+}
+
+export interface TenantStatus {
+  readonly number: number;
+  readonly networks: number;
+  readonly defaultEncapsulation: 'vlan' | 'vxlan';
+  readonly subnetPool: string;
+  readonly allocationLength: number;
+  readonly ipv6SubnetPool?: string;
+  readonly ipv6AllocationLength: number;
+  readonly vlans: string;
+  readonly vnis: string;
+}
+
+export interface NetworkStatus {
+  readonly number: number;
+  readonly encapsulation: 'vlan' | 'vxlan';
+  readonly tag: number;
+  readonly subnet?: string;
+  readonly gateway?: string;
+  readonly ipv6Subnet?: string;
+  readonly ipv6Gateway?: string;
+  readonly endpoints: number;
+  readonly attached: number;
+}
+
+export interface EndpointStatus {
+  readonly number: number;
+  readonly origin: 'intent' | 'dynamic';
+  readonly mac: string;
+  readonly ip?: string;
+  readonly ip6?: string;
+  /** Host that it lives on or is bound to. */
+  readonly host?: string;
+  readonly attached: boolean;
+  /** While attached. */
+  readonly interface?: string;
+  readonly generation: number;
+}
+
+export interface HostStatus {
+  readonly number: number;
+  readonly origin: 'intent' | 'dynamic';
+  readonly datapathId?: string;
+  readonly vtepIp?: string;
+  readonly vtepIp6?: string;
+  readonly uplink?: string;
+  readonly tunnelPort?: string;
+  /** Endpoints attached on it. */
+  readonly attached: number;
+}
+
+export interface HostBindingStatus {
+  readonly attached: boolean;
+}
+
+interface View<K extends Kind, Spec, Status> {
+  readonly kind: K;
+  /** Id, as in `ObjectRef.name`. */
+  readonly name: string;
+  /** The intent as it was given (a dynamic object: what it would be); can be applied again. */
+  readonly spec: Spec;
+  /** Allocated and observed values. */
+  readonly status: Status;
+}
+
+export interface ObjectViews {
+  Tenant: View<'Tenant', TenantIntent, TenantStatus>;
+  Network: View<'Network', NetworkIntent, NetworkStatus>;
+  Endpoint: View<'Endpoint', EndpointIntent, EndpointStatus>;
+  Host: View<'Host', HostIntent, HostStatus>;
+  HostBinding: View<'HostBinding', HostBindingIntent, HostBindingStatus>;
+}
+export type ObjectView = ObjectViews[Kind];
+
+/** What an agent needs to know of an endpoint; same shape as `EndpointView` in rpc/methods.ts. */
+export interface EndpointView {
+  readonly endpoint: EndpointId;
+  readonly tenant: string;
+  readonly network: string;
+  readonly name: string;
+  /** `10.1.1.1/24`. */
+  readonly ip?: string;
+  readonly ip6?: string;
+  readonly mac: string;
+  readonly gateway?: string;
+  readonly gateway6?: string;
+  /** Bytes to take from the underlay's MTU: 0 on VLAN, 50 or 70 on VXLAN over IPv4 or IPv6. */
+  readonly mtuOverhead: number;
+  readonly encapsulation: 'vlan' | 'vxlan';
+  readonly tag: number;
+  readonly host?: string;
+  readonly interface?: string;
+  readonly generation?: number;
+}
+
+export interface HostClaim {
+  readonly host: string;
+  readonly datapathId: string;
+  readonly vtepIp?: string;
+  readonly uplink?: string;
+  readonly tunnelPort?: string;
+  /** Take the datapath or the tunnel address over from a host that holds it (its lease ran out). */
+  readonly takeOver?: boolean;
+}
+
+export interface EndpointRequestParams {
+  readonly tenant: string;
+  readonly network: string;
+  readonly name: string;
+  readonly host: string;
+  readonly attachUUID?: string;
+  readonly ip?: string;
+  readonly mac?: string;
+}
+
+export interface AttachParams {
+  readonly endpoint: EndpointId;
+  readonly host: string;
+  readonly interface: string;
+}
+
+export interface AttachResult {
+  /** Absent while pending. */
+  readonly endpoint?: EndpointView;
+  readonly generation: number;
+  /** The endpoint (or its network) is not known yet: it will be attached, with this generation, when it arrives. */
+  readonly pending: boolean;
+  /** Where it lived before, when it has moved. */
+  readonly previous?: { readonly host: string; readonly interface: string };
+}
+
+export interface DetachParams {
+  readonly endpoint: EndpointId;
+  readonly host: string;
+  /** Detach only this attachment; a late detach of an older one does nothing. */
+  readonly generation?: number;
+  /** Delete the endpoint too, if it is a dynamic one. */
+  readonly release?: boolean;
+}
+
+export interface Attachment {
+  readonly endpoint: EndpointId;
+  readonly interface: string;
+  readonly generation: number;
+}
+
+export interface Snapshot {
+  readonly host: string;
+  readonly epoch: number;
+  /** Everything that is attached on the host, by its agent's own account. */
+  readonly attachments: readonly Attachment[];
+}
+
+export interface SnapshotResult {
+  /** Attachments that hold, with their generations as the controller knows them now. */
+  readonly accepted: readonly Attachment[];
+  /** Endpoints that are not the host's any more (deleted, or moved away): its agent has to take them down. */
+  readonly stale: readonly EndpointId[];
+  /** Endpoints that the controller had on this host and the agent has not: detached now. */
+  readonly removed: readonly EndpointId[];
+}
+
+/** Where an intent is silent. Text as in the intents. */
+export interface ModelDefaults {
+  readonly encapsulation: 'vlan' | 'vxlan';
+  readonly subnetPool: string;
+  readonly allocationLength: number;
+  readonly ipv6AllocationLength: number;
+  readonly vlans: string;
+  readonly vnis: string;
+}
+
+export interface ModelOptions {
+  readonly defaults?: Partial<ModelDefaults>;
+  /** Called with failures of the background (lost watch, unreadable foreign record). */
+  readonly onProblem?: (problem: Problem) => void;
+}
+
+/** An endpoint as the ancestor's `GET /endpoints` shows it. */
+export interface NetpluginEndpoint {
+  readonly id: string;
+  readonly netID: string;
+  readonly contName: string;
+  readonly contUUID: string;
+  readonly attachUUID: string;
+  readonly ipAddress: string;
+  readonly macAddress: string;
+  readonly homingHost: string;
+  readonly intfName: string;
+  readonly portName: string;
+  readonly vtepIP: string;
+}
+
+/** A network as the ancestor's `GET /networks` shows it. */
+export interface NetpluginNetwork {
+  readonly id: string;
+  readonly tenant: string;
+  readonly pktTagType: string;
+  readonly pktTag: number;
+  readonly extPktTag: number;
+  readonly subnetIP: string;
+  readonly subnetLen: number;
+  readonly defaultGw: string;
+  readonly epCount: number;
+}
+
+/** The documents of contiv's netplugin (August 2015) and its views. Documents are parsed JSON, or its text. */
+export interface Netplugin {
+  /** `POST /desired-config`: the whole truth. */
+  desired(document: unknown, options?: { dryRun?: boolean }): Promise<ApplyResult>;
+  /** `POST /add-config`. */
+  add(document: unknown, options?: { dryRun?: boolean }): Promise<ApplyResult>;
+  /** `POST /del-config`: the listed endpoints, networks listed without endpoints, tenants listed without networks. */
+  del(document: unknown, options?: { dryRun?: boolean }): Promise<ApplyResult>;
+  /** `POST /host-bindings-config`: `{HostBindings: […]}` or a bare array. */
+  bindings(document: unknown, options?: { dryRun?: boolean }): Promise<ApplyResult>;
+  networks(): readonly NetpluginNetwork[];
+  /** By the ancestor's id (the network's name) or by `tenant/network`; names are not unique, so possibly several. */
+  network(id: string): readonly NetpluginNetwork[];
+  endpoints(): readonly NetpluginEndpoint[];
+  /** By the ancestor's id (`<network>-<container>`) or by `tenant/network/endpoint`. */
+  endpoint(id: string): readonly NetpluginEndpoint[];
+}
+
+export interface Model {
+  /** Everything wrong is in the ModelError; then nothing has been applied. */
+  apply(objects: readonly IntentObject[], options: ApplyOptions): Promise<ApplyResult>;
+  /** Refuses to delete what others need, naming the users; `cascade` deletes them as well. */
+  remove(
+    refs: readonly ObjectRef[],
+    options?: { readonly cascade?: boolean; readonly dryRun?: boolean },
+  ): Promise<ApplyResult>;
+  /** Never throws; objects with errors are not among `objects`. */
+  parse(text: string, options?: ParseOptions): ParseResult;
+  get<K extends Kind>(kind: K, name: string): ObjectViews[K] | undefined;
+  /** Ordered by name. */
+  list<K extends Kind>(kind: K, filter?: { readonly tenant?: string }): readonly ObjectViews[K][];
+
+  claimHost(claim: HostClaim): Promise<ObjectViews['Host']>;
+  /** Finds or allocates. Rejects with `network.unknown` while the network has not arrived. */
+  requestEndpoint(request: EndpointRequestParams): Promise<EndpointView>;
+  attach(params: AttachParams): Promise<AttachResult>;
+  detach(params: DetachParams): Promise<{ readonly detached: boolean }>;
+  mergeSnapshot(snapshot: Snapshot): Promise<SnapshotResult>;
+  endpoint(id: EndpointId): EndpointView | undefined;
+  /** Endpoints bound to or attached on the host. */
+  endpointsOfHost(host: string): readonly EndpointView[];
+  /** Endpoints of a network. */
+  endpointsOfNetwork(network: NetworkId): readonly EndpointView[];
+
+  /** Everything, ordered by kind and key. */
+  facts(): readonly FactChange[];
+  /** Called after commit, in commit order, once per transaction. The returned function ends that. */
+  onFacts(listener: (changes: readonly FactChange[]) => void): () => void;
+
+  jsonSchema(): Record<string, unknown>;
+  readonly netplugin: Netplugin;
+  /** Waits for what is under way; the store stays open. */
+  close(): Promise<void>;
+}
+
+export type OpenModel = (store: Store, options?: ModelOptions) => Promise<Model>;
