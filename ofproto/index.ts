@@ -1,0 +1,17 @@
+/** The only entry of the codec: OpenFlow 1.3.5 and the Nicira and ONF extensions, bytes <-> typed messages. No I/O. */
+export type * from './actions.js';
+export * from './constants.js';
+export type * from './messages.js';
+export type * from './multipart.js';
+export {
+  type Field,
+  type FieldFormat,
+  type FieldKind,
+  OxmClass,
+  type OxmValue,
+  type Prerequisite,
+} from './oxm/field.js';
+export { NICIRA_EXPERIMENTER, NSH_EXPERIMENTER, ONF_EXPERIMENTER } from './oxm/extensions.js';
+export { F, type FieldName, fieldByName } from './oxm/registry.js';
+export { findOxm, type Match, type MatchSpec, matchOf, type Oxm, oxm } from './oxm/oxm.js';
+export type * from './structures.js';
