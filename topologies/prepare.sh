@@ -3,6 +3,7 @@
 #
 #   weft_prepare build         what `weft controller` needs: npm packages and compiled code
 #   weft_prepare agent         that, and what `weft agent` and the namespace lab need: Open vSwitch, iproute2, …
+#   weft_prepare unit          that, and tap's test class
 #   weft_prepare test          that, and what the system tests need: mininet, etcd, tshark, …
 
 weft_say() { printf 'weft: %s\n' "$*" >&2; }
@@ -110,5 +111,7 @@ weft_prepare() {
     test) weft_packages "$weft_test_needs" || return 1 ;;
   esac
   weft_npm && weft_build || return 1
-  [ "$1" != test ] || weft_tap_build
+  case $1 in
+    unit | test) weft_tap_build ;;
+  esac
 }

@@ -1,0 +1,95 @@
+/**
+ * What the HTTP API needs of the controller. `controller/main` hands it in; tests hand in parts of it.
+ */
+import type { MetricFamily } from '../metrics.js';
+import type { Model } from '../model/types.js';
+
+/** An entry that a switch refused. */
+export interface RefusedEntry {
+  /** As `ovs-ofctl` writes it. */
+  readonly entry: string;
+  /** The app and the object that it was derived for: `bridge network:7`. */
+  readonly owner: string;
+  /** Name of the OpenFlow error: `OFPBMC_BAD_FIELD`. */
+  readonly error: string;
+}
+
+export type DatapathState = 'disconnected' | 'reading' | 'writing' | 'in-sync' | 'degraded';
+
+export interface DatapathStatus {
+  readonly datapathId: string;
+  /** Host whose agent claims the datapath; absent for a fabric switch. */
+  readonly host?: string;
+  readonly state: DatapathState;
+  /** Address of the switch's end of the connection, while connected. */
+  readonly remoteAddress?: string;
+  /** Entries that it should hold. */
+  readonly entries: { readonly flows: number; readonly groups: number; readonly meters: number };
+  readonly refused: readonly RefusedEntry[];
+  /** Entries that audits found missing, extra or changed, and put right. */
+  readonly healed: { readonly missing: number; readonly extra: number; readonly changed: number };
+  /** Milliseconds since 1970 of the last complete comparison with the switch. */
+  readonly lastAudit?: number;
+}
+
+export interface HostState {
+  readonly host: string;
+  /** `up`: its agent holds a lease; `down`: it ran out or was given up; `unknown`: not heard of since the start. */
+  readonly state: 'up' | 'down' | 'unknown';
+  readonly datapathId?: string;
+  readonly bridge?: string;
+  readonly vtepIp?: string;
+  readonly uplink?: string;
+  /** Address of the agent's end of the connection. */
+  readonly remoteAddress?: string;
+  /** Milliseconds left of the lease. */
+  readonly leaseMs?: number;
+  readonly attached: number;
+}
+
+export interface ControllerStatus {
+  /** Changes with every start. */
+  readonly controllerId: string;
+  readonly version: string;
+  /** Milliseconds since 1970. */
+  readonly startedAt: number;
+  readonly store: { readonly driver: string; readonly state: string };
+  readonly listeners: { readonly openflow?: string; readonly hub?: string; readonly http?: string };
+  readonly datapaths: readonly DatapathStatus[];
+  readonly hosts: readonly HostState[];
+}
+
+/** Whether one switch has everything that was committed before the question, closed by its barrier. */
+export interface SwitchAcknowledgement {
+  readonly datapathId: string;
+  readonly host?: string;
+  readonly ok: boolean;
+  /** Why not: `refused`, `disconnected`, `timeout`. */
+  readonly reason?: string;
+  readonly refused: readonly RefusedEntry[];
+}
+
+/** Something that happened to a switch or an agent, for `/v1/watch` (changes of objects come from the model). */
+export interface ControllerEvent {
+  /** Dotted: `datapath.in-sync`, `datapath.refused`, `datapath.healed`, `host.up`, `host.down`. */
+  readonly event: string;
+  readonly datapathId?: string;
+  readonly host?: string;
+  readonly [detail: string]: unknown;
+}
+
+export interface ApiBackend {
+  readonly model: Model;
+  status(): ControllerStatus;
+  /** Reasons why the controller cannot do its work; empty when it can. */
+  notReady(): readonly string[];
+  /**
+   * Derives and sends what has been committed up to now, and waits for the switches concerned. Switches that have not
+   * answered when the signal aborts are in the answer with reason `timeout`.
+   */
+  acknowledged(signal: AbortSignal): Promise<readonly SwitchAcknowledgement[]>;
+  /** The returned function ends the calls. */
+  onEvent(listener: (event: ControllerEvent) => void): () => void;
+  /** Read at every scrape of `/metrics`. */
+  metrics(): readonly MetricFamily[];
+}
