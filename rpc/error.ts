@@ -45,3 +45,63 @@ export class RpcError extends Error {
     if (detail.fix !== undefined) this.fix = detail.fix;
   }
 }
+
+/** `error` of a response as it travels. */
+export interface ErrorBody {
+  readonly code: number;
+  readonly message: string;
+  readonly data?: ErrorData;
+}
+
+/** A dotted name such as `network.unknown`: the error was written for people. */
+const NAMED = /^[a-z][A-Za-z]*(\.[a-zA-Z]+)+$/;
+
+/**
+ * An exception of a handler as the caller sees it. Errors with a dotted `code` pass with their path and fix, whatever class
+ * they are; anything else is a bug on our side and is not shown beyond the fact.
+ */
+export function errorBody(error: unknown): ErrorBody {
+  if (error instanceof Error) {
+    const { code, path, fix } = error as { code?: unknown; path?: unknown; fix?: unknown };
+    if (typeof code === 'string' && NAMED.test(code)) {
+      return {
+        code: error instanceof RpcError ? error.rpcCode : ErrorCode.refused,
+        message: error.message,
+        data: {
+          code,
+          ...(typeof path === 'string' ? { path } : {}),
+          ...(typeof fix === 'string' ? { fix } : {}),
+        },
+      };
+    }
+  }
+  return { code: ErrorCode.internal, message: 'internal error', data: { code: 'rpc.internal' } };
+}
+
+/** Whether `errorBody` hides this exception: the end that threw should report it. */
+export function isUnexpected(error: unknown): boolean {
+  return errorBody(error).code === ErrorCode.internal;
+}
+
+/** The error that a caller gets from `error` of a response, whatever the other end put there. */
+export function errorFromBody(body: unknown): RpcError {
+  const { code, message, data } = (typeof body === 'object' && body !== null ? body : {}) as {
+    code?: unknown;
+    message?: unknown;
+    data?: unknown;
+  };
+  const detail = (typeof data === 'object' && data !== null ? data : {}) as {
+    code?: unknown;
+    path?: unknown;
+    fix?: unknown;
+  };
+  return new RpcError(
+    typeof code === 'number' ? code : ErrorCode.internal,
+    typeof detail.code === 'string' ? detail.code : 'rpc.remote',
+    typeof message === 'string' ? message : 'the peer answered with an error that has no message',
+    {
+      path: typeof detail.path === 'string' ? detail.path : undefined,
+      fix: typeof detail.fix === 'string' ? detail.fix : undefined,
+    },
+  );
+}
