@@ -12,7 +12,7 @@ import {
   type PeerOptions,
   RequestType,
   Router,
-  RpcError,
+  type RpcError,
 } from '../../rpc/index.js';
 import { LineSplitter } from '../../rpc/lines.js';
 import { ManualClock, RawClient, socketPair, until } from './support.js';
