@@ -1,0 +1,84 @@
+/** What an app is: a set of derivations from facts to entries, declared once. Apps never send anything. */
+import type { Collection, Context, Derived, Index } from '../derive/index.js';
+import type {
+  DatapathId,
+  EndpointFact,
+  HostFact,
+  NetworkFact,
+  PortFact,
+  TenantFact,
+} from '../model/facts.js';
+import type { FlowSpec, GroupSpec, MeterSpec, ScopeName } from './entry.js';
+
+/** The facts, and indexes over them that more than one app reads. */
+export interface Facts {
+  /** By name. */
+  readonly tenants: Collection<TenantFact>;
+  /** By id. */
+  readonly networks: Collection<NetworkFact>;
+  /** By id. */
+  readonly endpoints: Collection<EndpointFact>;
+  /** By name. */
+  readonly hosts: Collection<HostFact>;
+  /** By `<datapathId>/<name>`. Ports stay while their switch is away. */
+  readonly ports: Collection<PortFact>;
+  /** Networks by name of tenant. */
+  readonly networksByTenant: Index<NetworkFact>;
+  /** Endpoints by id of network. */
+  readonly endpointsByNetwork: Index<EndpointFact>;
+  /** Endpoints by name of host; those without a host are in no bucket. */
+  readonly endpointsByHost: Index<EndpointFact>;
+  /** Hosts by datapath id. */
+  readonly hostsByDatapath: Index<HostFact>;
+  /** Ports by datapath id. */
+  readonly portsByDatapath: Index<PortFact>;
+}
+
+/** What a derivation of entries sees. Reads are recorded, as in any derivation. */
+export interface EntryContext extends Omit<Context<never>, 'emit'> {
+  /** Asks for a flow entry in a scope. @throws PipelineError where it is not what its table declares. */
+  flow(scope: ScopeName, flow: FlowSpec): void;
+  group(scope: ScopeName, group: GroupSpec): void;
+  meter(scope: ScopeName, meter: MeterSpec): void;
+  /** Puts the entries of a scope onto a switch. `global` and `host:<name>` go to the switch of each claimed host by themselves. */
+  subscribe(datapathId: DatapathId, scope: ScopeName): void;
+}
+
+/**
+ * What an app may declare. Names are within the app; they appear in errors, counters and status as `<app>.<name>`. Everything is
+ * declared before the first settlement and may read what was declared before, by this app or those before it.
+ */
+export interface AppDeclaration {
+  readonly facts: Facts;
+  /** An index over facts or derived values. */
+  index<V>(
+    name: string,
+    source: Collection<V>,
+    bucketsOf: (value: V, key: string) => readonly string[],
+  ): Index<V>;
+  /** An intermediate collection. */
+  derive<S, V>(
+    name: string,
+    each: Collection<S>,
+    run: (context: Context<V>, value: S, key: string) => void,
+  ): Derived<V>;
+  /**
+   * A rule: entries, and subscriptions to scopes, for each key of a collection. The order of an app's rules is their number in
+   * cookies, so append new ones.
+   */
+  entries<S>(
+    name: string,
+    each: Collection<S>,
+    run: (context: EntryContext, value: S, key: string) => void,
+  ): void;
+  /** Something that several apps declare together: `create` runs for the first who asks, under that app's name. */
+  shared<T>(name: string, create: (declaration: AppDeclaration) => T): T;
+}
+
+export interface App {
+  /** Lower case, unique. */
+  readonly name: string;
+  /** 1 to 255, unique and never changed: it is in the cookies of entries on switches. 0 is the pipeline itself. */
+  readonly id: number;
+  declare(declaration: AppDeclaration): void;
+}
