@@ -77,7 +77,7 @@ class Instance implements Reader {
   dependOn(reads: readonly DependencyNode[], run: number): void {
     const previous = this.dependencies;
     if (sameItems(previous, reads)) return;
-    this.dependencies = reads;
+    this.dependencies = reads.slice();
     for (const node of reads) node.addReader(this);
     for (const node of previous) if (node.lastRun !== run) node.removeReader(this);
   }
@@ -176,8 +176,8 @@ export class DerivedStore<S, V> extends Store<V> implements Derived<V> {
   #newFailures: Failure[] = [];
   /** The run under way: its reads and what it emitted. */
   #run = 0;
-  #reads: DependencyNode[] = [];
-  #emitted = new Map<string, V>();
+  readonly #reads: DependencyNode[] = [];
+  readonly #emitted = new Map<string, V>();
   readonly #queue = { add: (instance: Instance) => void this.#scheduled.push(instance) };
 
   constructor(
@@ -273,8 +273,8 @@ export class DerivedStore<S, V> extends Store<V> implements Derived<V> {
     this.#runs++;
     this.#runsInSettlement++;
     this.#run = this.runtime.nextRun();
-    this.#reads = [];
-    this.#emitted = new Map();
+    this.#reads.length = 0;
+    this.#emitted.clear();
     try {
       this.derivation(this.#context, value, instance.key);
     } catch (error) {
