@@ -25,15 +25,19 @@ export class LineSplitter {
     private readonly handler: LineHandler,
   ) {}
 
-  push(chunk: Buffer): void {
+  /** Returns how many bytes it took: fewer than there are if `goOn` said no between two lines. */
+  push(chunk: Buffer, goOn: () => boolean = () => true): number {
     let start = 0;
-    for (;;) {
+    while (goOn()) {
       const end = chunk.indexOf(NEWLINE, start);
-      if (end < 0) break;
+      if (end < 0) {
+        if (start < chunk.length) this.#keep(chunk.subarray(start));
+        return chunk.length;
+      }
       this.#finish(chunk.subarray(start, end));
       start = end + 1;
     }
-    if (start < chunk.length) this.#keep(chunk.subarray(start));
+    return start;
   }
 
   #keep(rest: Buffer): void {

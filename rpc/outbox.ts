@@ -4,6 +4,9 @@ import type { Duplex } from 'node:stream';
 /** Written to the stream at a time, so that a `drain` is a sign of progress even of a long queue. */
 const WRITE_BYTES = 256 * 1024;
 
+/** A turn that has produced more is not waited for: the stream may say that it is full, and then no more is read. */
+const TURN_BYTES = 1024 * 1024;
+
 const dirty = new Set<Outbox>();
 
 /** All outboxes of the process are written once, at the end of the event-loop turn that filled them. */
@@ -54,7 +57,9 @@ export class Outbox {
     if (this.#discarded) return;
     this.#queueBytes += typeof message === 'string' ? Buffer.byteLength(message) : message.length;
     this.#queue.push(message);
-    if (!this.blocked) schedule(this);
+    if (this.blocked) return;
+    if (this.#queueBytes >= TURN_BYTES) this.flush();
+    else schedule(this);
   }
 
   /** Like push, but replaces a message with the same key that still waits behind a stream that does not drain. */

@@ -1,4 +1,4 @@
-import type { Buffer } from 'node:buffer';
+import { Buffer } from 'node:buffer';
 import type { Duplex } from 'node:stream';
 import { PendingCalls } from './calls.js';
 import { type Clock, systemClock } from './clock.js';
@@ -108,7 +108,11 @@ export class Peer {
   /** Set while draining; called when the last request has been answered. */
   #onIdle: (() => void) | undefined;
   #stopStallTimer: (() => void) | undefined;
-  #window = { start: 0, received: 0 };
+  readonly #splitter: LineSplitter;
+  /** Read from the stream and not looked at yet, while reading is stopped. */
+  #unread: Buffer | undefined;
+  #rateWindow = { start: 0, received: 0 };
+  #overRate = false;
 
   constructor(
     private readonly stream: Duplex,
@@ -122,17 +126,17 @@ export class Peer {
     this.#calls = new PendingCalls(this.#clock, (id) => {
       this.#send(`{"jsonrpc":"2.0","method":"$/cancel","params":{"id":${id}}}\n`);
     });
-    const splitter = new LineSplitter(this.limits.maxMessageBytes, {
+    this.#splitter = new LineSplitter(this.limits.maxMessageBytes, {
       line: (text) => {
         this.#onLine(text);
       },
       refused: (reason, bytes) => {
-        this.#onRefusedLine(reason, bytes, splitter.overrun);
+        this.#onRefusedLine(reason, bytes, this.#splitter.overrun);
       },
     });
     stream.on('data', (chunk: Buffer) => {
-      if (this.#closed === undefined) splitter.push(chunk);
-      this.#limitRate();
+      this.#unread = this.#unread === undefined ? chunk : Buffer.concat([this.#unread, chunk]);
+      this.#read();
     });
     stream.on('error', (error) => {
       this.close(`connection failed: ${error.message}`);
@@ -258,7 +262,6 @@ export class Peer {
       return;
     }
     if (this.#stopStallTimer !== undefined) return;
-    if (this.options.pauseWhileBlocked === true) this.stream.pause();
     this.#stopStallTimer = this.#clock.after(this.limits.stallMs, () => {
       this.close(`the peer read nothing for ${this.limits.stallMs} ms`);
     });
@@ -267,22 +270,42 @@ export class Peer {
   #onDrain(): void {
     this.#stopStallTimer?.();
     this.#stopStallTimer = undefined;
-    if (this.options.pauseWhileBlocked === true) this.stream.resume();
+    this.#read();
   }
 
-  #limitRate(): void {
-    const perWindow = (this.limits.maxMessagesPerSecond * RATE_WINDOW_MS) / 1000;
-    if (perWindow === 0) return;
+  /** Takes what has arrived, line by line, until a reason to stop comes up; the rest waits and the stream is paused. */
+  #read(): void {
+    const chunk = this.#unread;
+    if (chunk !== undefined) {
+      this.#unread = undefined;
+      const taken = this.#splitter.push(chunk, () => this.#mayRead());
+      if (taken < chunk.length) this.#unread = chunk.subarray(taken);
+    }
+    if (this.#closed !== undefined) return;
+    if (this.#mayRead()) this.stream.resume();
+    else this.stream.pause();
+  }
+
+  #mayRead(): boolean {
+    if (this.#closed !== undefined || this.#isOverRate()) return false;
+    return this.options.pauseWhileBlocked !== true || !this.#outbox.blocked;
+  }
+
+  #isOverRate(): boolean {
+    const perWindow = Math.ceil((this.limits.maxMessagesPerSecond * RATE_WINDOW_MS) / 1000);
+    if (perWindow === 0 || this.#overRate) return this.#overRate;
     const now = this.#clock.now();
     const { received } = this.counters;
-    if (now - this.#window.start >= RATE_WINDOW_MS) this.#window = { start: now, received };
-    const windows = (received - this.#window.received) / perWindow;
-    if (windows <= 1 || this.stream.isPaused()) return;
-    this.stream.pause();
-    this.#clock.after(windows * RATE_WINDOW_MS - (now - this.#window.start), () => {
-      this.#window = { start: this.#clock.now(), received: this.counters.received };
-      if (this.#closed === undefined && this.#stopStallTimer === undefined) this.stream.resume();
-    });
+    const window = this.#rateWindow;
+    if (now - window.start >= RATE_WINDOW_MS) this.#rateWindow = { start: now, received };
+    else if (received - window.received >= perWindow) {
+      this.#overRate = true;
+      this.#clock.after(window.start + RATE_WINDOW_MS - now, () => {
+        this.#overRate = false;
+        this.#read();
+      });
+    }
+    return this.#overRate;
   }
 
   #onRefusedLine(reason: 'oversized' | 'encoding', bytes: number, endless: boolean): void {

@@ -2,7 +2,7 @@
  * Where streams come from: TCP and unix sockets. A peer runs on any Duplex, so TLS becomes a third kind of address here
  * (`tls:HOST:PORT`, node:tls in place of node:net) and nothing above changes.
  */
-import { chmod, unlink } from 'node:fs/promises';
+import { chmod, lstat, unlink } from 'node:fs/promises';
 import { connect as connectSocket, createServer, type Server, type Socket } from 'node:net';
 import { RpcError, ErrorCode } from './error.js';
 
@@ -90,7 +90,7 @@ export async function listen(
   try {
     await bind(server, { path: address.path });
   } catch (error) {
-    if (!isInUse(error) || (await answers(address))) throw error;
+    if (!isInUse(error) || !(await isLeftOver(address.path))) throw error;
     await unlink(address.path);
     await bind(server, { path: address.path });
   }
@@ -117,11 +117,13 @@ function isInUse(error: unknown): boolean {
   return error instanceof Error && 'code' in error && error.code === 'EADDRINUSE';
 }
 
-async function answers(address: Address): Promise<boolean> {
+/** A socket file that nobody listens on. */
+async function isLeftOver(path: string): Promise<boolean> {
+  if (!(await lstat(path)).isSocket()) return false;
   try {
-    (await connect(address)).destroy();
-    return true;
-  } catch {
+    (await connect({ kind: 'unix', path })).destroy();
     return false;
+  } catch {
+    return true;
   }
 }
