@@ -17,6 +17,7 @@ export const SCOPE_KINDS = [
   'router',
   'multicast',
   'datapath',
+  'underlay',
 ] as const;
 
 export type ScopeKind = (typeof SCOPE_KINDS)[number];

@@ -1,0 +1,61 @@
+/**
+ * How flood groups are laid out.
+ *
+ * The receivers of a network are spread over many small groups ("chunks") by a number that they keep, so that one receiver more or less
+ * rewrites one group of about 32 buckets, whatever the size of the network, and no group comes near the 64 KB of a message.
+ * The entry that floods names the chunks one after the other.
+ *
+ * Open vSwitch gives up on a packet when its copies need more than 64 KB of datapath actions (84 bytes for each VXLAN copy over IPv4 and 104
+ * over IPv6 on the userspace datapath: about 780 and 630 hosts, counted on 3.1). So where a network has more than `CHUNKS_PER_PART` chunks of
+ * remote hosts, chunks are chained into parts of at most 512 hosts: the entry names one group with a bucket for each part, and a
+ * part is a group of type select with one bucket, because selecting by hash recirculates the packet and starts its actions anew.
+ */
+
+/** Receivers with neighbouring numbers share a chunk. */
+const CHUNK_BITS = 5;
+const REMOTE_CHUNKS = 128;
+const LOCAL_CHUNKS = 64;
+export const CHUNKS_PER_PART = 16;
+
+/*
+ * Group ids: 24 bits of network, 8 bits of slot. Network 0xffffff is no use here: the ids from 0xffffff01 are reserved (OFPG_MAX).
+ *     0 to 127     remote chunks, by number of host
+ *     128 to 191   local chunks, by port
+ *     192 to 199   parts of remote chunks
+ *     200          all parts
+ */
+const SLOTS = 256;
+const FIRST_LOCAL_SLOT = 128;
+const FIRST_PART_SLOT = 192;
+const ALL_PARTS_SLOT = 200;
+
+/** Chunk of a remote host. Numbers that are 4,096 apart share one: 512 receivers at most. */
+export function remoteChunk(hostNumber: number): number {
+  return (hostNumber >> CHUNK_BITS) % REMOTE_CHUNKS;
+}
+
+/** Chunk of a local port. Numbers that are 2,048 apart share one: 1,024 receivers at most, which take 32 KB. */
+export function localChunk(port: number): number {
+  return (port >> CHUNK_BITS) % LOCAL_CHUNKS;
+}
+
+/** Part of a remote chunk, 0 to 7. */
+export function partOf(chunk: number): number {
+  return Math.floor(chunk / CHUNKS_PER_PART);
+}
+
+export function remoteChunkGroup(network: number, chunk: number): number {
+  return network * SLOTS + chunk;
+}
+
+export function localChunkGroup(network: number, chunk: number): number {
+  return network * SLOTS + FIRST_LOCAL_SLOT + chunk;
+}
+
+export function partGroup(network: number, part: number): number {
+  return network * SLOTS + FIRST_PART_SLOT + part;
+}
+
+export function allPartsGroup(network: number): number {
+  return network * SLOTS + ALL_PARTS_SLOT;
+}

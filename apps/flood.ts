@@ -1,0 +1,62 @@
+/** Flooding to the endpoints of this host. How copies reach other hosts is the business of `vlan` and `vxlan`. */
+import type { App } from '../controller/datapath/app.js';
+import { GroupType } from '../ofproto/index.js';
+import { bucket, group, output } from './actions.js';
+import { localChunk, localChunkGroup } from './flood-layout.js';
+import { Priority, R, T } from './pipeline.js';
+import { hostScope, type LocalEndpoint, placementsOf } from './placement.js';
+
+/** Some of the ports of a network on a host; key: `<host>/<network>/<chunk>`. */
+interface LocalChunk {
+  readonly host: string;
+  readonly network: number;
+  readonly chunk: number;
+}
+
+export const flood: App = {
+  name: 'flood',
+  id: 8,
+  declare(d) {
+    const { localEndpoints } = placementsOf(d);
+    const endpointsByChunk = d.index('endpoints by chunk', localEndpoints, ({ host, network, port }) => [
+      `${host}/${network.number}/${localChunk(port)}`,
+    ]);
+    const chunks = d.derive<LocalEndpoint, LocalChunk>(
+      'chunks',
+      localEndpoints,
+      (context, { host, network: { number: network }, port }) => {
+        const chunk = localChunk(port);
+        context.emit(`${host}/${network}/${chunk}`, { host, network, chunk });
+      },
+    );
+    const chunksByNetwork = d.index('chunks by network', chunks, ({ host, network }) => [
+      `${host}/${network}`,
+    ]);
+    const floods = d.derive<LocalChunk, Omit<LocalChunk, 'chunk'>>(
+      'networks',
+      chunks,
+      (context, { host, network }) => context.emit(`${host}/${network}`, { host, network }),
+    );
+
+    d.entries('chunks', chunks, (context, { host, network, chunk }, key) => {
+      const ports = context.values(endpointsByChunk, key).map(([, { port }]) => port);
+      context.group(hostScope(host), {
+        id: localChunkGroup(network, chunk),
+        groupType: GroupType.ALL,
+        buckets: ports.sort((a, b) => a - b).map((port) => bucket(output(port))),
+      });
+    });
+
+    d.entries('networks', floods, (context, { host, network }, key) => {
+      const present = context.values(chunksByNetwork, key).map(([, { chunk }]) => chunk);
+      context.flow(hostScope(host), {
+        table: T.flood_local,
+        priority: Priority.host,
+        match: [R.network.match(network)],
+        // A port never gets its own frame back: the switch does not send to the port a packet came from.
+        apply: present.sort((a, b) => a - b).map((chunk) => group(localChunkGroup(network, chunk))),
+        object: network,
+      });
+    });
+  },
+};

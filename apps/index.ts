@@ -1,0 +1,23 @@
+/** The apps, in the order in which they declare what they derive, and the pipeline their entries are for. */
+import type { App } from '../controller/datapath/app.js';
+import { antiSpoof } from './anti-spoof.js';
+import { arp } from './arp.js';
+import { bridge } from './bridge.js';
+import { classify } from './classify.js';
+import { flood } from './flood.js';
+import { neighbourDiscovery } from './neighbour-discovery.js';
+import { vlan } from './vlan.js';
+import { vxlan } from './vxlan.js';
+
+export { pipeline } from './pipeline.js';
+
+export const apps: readonly App[] = [
+  classify,
+  antiSpoof,
+  arp,
+  neighbourDiscovery,
+  bridge,
+  vlan,
+  vxlan,
+  flood,
+];

@@ -1,0 +1,48 @@
+/** Numbers of the protocols that entries match, and addresses with a meaning of their own. */
+
+/** IEEE 802 registration of EtherTypes. */
+export const EtherType = {
+  ipv4: 0x0800,
+  arp: 0x0806,
+  rarp: 0x8035,
+  vlan: 0x8100,
+  ipv6: 0x86dd,
+  serviceVlan: 0x88a8,
+} as const;
+
+export const IpProtocol = { udp: 17, icmpv6: 58 } as const;
+
+/** Operations of ARP (RFC 826). */
+export const ArpOperation = { request: 1, reply: 2 } as const;
+
+/** Types of ICMPv6 (RFC 4861, 2710, 3810). */
+export const Icmpv6Type = {
+  multicastListenerReport: 131,
+  routerSolicitation: 133,
+  routerAdvertisement: 134,
+  neighbourSolicitation: 135,
+  neighbourAdvertisement: 136,
+  redirect: 137,
+  multicastListenerReportV2: 143,
+} as const;
+
+/** UDP ports of DHCP (RFC 2131) and DHCPv6 (RFC 8415). */
+export const UdpPort = { dhcpServer: 67, dhcpClient: 68, dhcpv6Client: 546, dhcpv6Server: 547 } as const;
+
+/** 255.255.255.255 */
+export const IPV4_BROADCAST = 0xffffffff;
+/** The bit of a MAC address that makes it one of a group: multicast or broadcast. */
+export const MAC_GROUP_BIT = 0x010000000000;
+/** 01:80:c2:00:00:00 to 0f: what bridges do not forward (IEEE 802.1Q, table 8-1): spanning tree, LLDP, pause, 802.1X. */
+export const MAC_BRIDGE_RESERVED = 0x0180c2000000;
+export const MAC_BRIDGE_RESERVED_MASK = 0xfffffffffff0;
+
+const LINK_LOCAL_PREFIX = 0xfe80n << 112n;
+const UNIVERSAL_LOCAL_BIT = 0x02n << 56n;
+
+/** The link-local address that an interface makes of its MAC address (modified EUI-64; RFC 4291, appendix A). */
+export function linkLocalAddress(mac: number): bigint {
+  const bits = BigInt(mac);
+  const identifier = ((bits >> 24n) << 40n) | (0xfffen << 24n) | (bits & 0xffffffn);
+  return LINK_LOCAL_PREFIX | (identifier ^ UNIVERSAL_LOCAL_BIT);
+}

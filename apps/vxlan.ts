@@ -1,0 +1,199 @@
+/**
+ * VXLAN networks (RFC 7348): one flow-based tunnel port on every bridge, the VNI and the remote tunnel address in entries.
+ *
+ * Forwarding names the remote host by its number; `tunnel_output` knows its address, so that a host that changes its address costs two
+ * entries and not one for each of its endpoints. Broadcast is replicated at its source to the hosts that carry the network, in
+ * groups as `flood.ts` lays them out; what came out of a tunnel goes to local endpoints only (split horizon), so no frame can loop.
+ *
+ * Tunnel addresses may be IPv4, IPv6 or both. Hosts with an IPv4 address hold the IPv4 addresses of the others, hosts with an IPv6 address the
+ * IPv6 ones; where both ends have both, IPv4 is used.
+ */
+import type { App, AppDeclaration, EntryContext } from '../controller/datapath/app.js';
+import type { ScopeName } from '../controller/datapath/entry.js';
+import type { Collection } from '../controller/derive/index.js';
+import { type HostFact, TUNNEL_PORT } from '../controller/model/facts.js';
+import { type Action, F, GroupType, type Oxm, oxm } from '../ofproto/index.js';
+import { bucket, group, output, resubmit, selectBucket, setField } from './actions.js';
+import { untagged } from './classify.js';
+import {
+  allPartsGroup,
+  CHUNKS_PER_PART,
+  partGroup,
+  partOf,
+  remoteChunk,
+  remoteChunkGroup,
+} from './flood-layout.js';
+import { inPort } from './match.js';
+import { Origin, Priority, R, T } from './pipeline.js';
+import { hostScope, type Member, networkScope, type Placement, placementsOf } from './placement.js';
+
+/** A host to which a network's broadcast is replicated; key: `<network>/<number of host>`. */
+interface Target {
+  /** Number of the network, and its VNI. */
+  readonly network: number;
+  readonly vni: number;
+  readonly hostNumber: number;
+}
+
+/** Some of the targets of a network; key: `<network>/<chunk>`. */
+interface Chunk {
+  readonly network: number;
+  readonly vni: number;
+  readonly chunk: number;
+}
+
+export const vxlan: App = {
+  name: 'vxlan',
+  id: 7,
+  declare(d) {
+    const { placements, members } = placementsOf(d);
+    d.entries('tunnel sources', members, tunnelSources);
+    d.entries('remote endpoints', placements, remoteEndpoint);
+    d.entries('tunnel addresses', d.facts.hosts, tunnelAddresses);
+    declareReplication(d, members);
+  },
+};
+
+/** Takes packets of a network from the tunnels of its members and from nobody else. */
+function tunnelSources(context: EntryContext, member: Member): void {
+  const { network, hostNumber, vtepIpv4, vtepIpv6 } = member;
+  if (network.encapsulation !== 'vxlan') return;
+  const from = (source: Oxm): void =>
+    context.flow(networkScope(network), {
+      table: T.classify,
+      priority: Priority.shared,
+      match: [...inPort(TUNNEL_PORT), untagged, oxm(F.tunnel_id, BigInt(network.tag)), source],
+      apply: [R.network.set(network.number), R.origin.set(Origin.tunnel)],
+      goto: T.source_mac,
+      object: hostNumber,
+    });
+  if (vtepIpv4 !== undefined) from(oxm(F.tun_src, vtepIpv4));
+  if (vtepIpv6 !== undefined) from(oxm(F.tun_ipv6_src, vtepIpv6));
+}
+
+function remoteEndpoint(context: EntryContext, { network, hostNumber, mac, number }: Placement): void {
+  if (network.encapsulation !== 'vxlan') return;
+  context.flow(networkScope(network), {
+    table: T.forward,
+    priority: Priority.shared,
+    match: [R.network.match(network.number), R.origin.match(Origin.local), oxm(F.eth_dst, mac)],
+    apply: [setField(F.tunnel_id, BigInt(network.tag)), R.remoteHost.set(hostNumber)],
+    goto: T.tunnel_output,
+    object: number,
+  });
+}
+
+function tunnelAddresses(context: EntryContext, host: HostFact): void {
+  const { number, datapathId, vtepIpv4, vtepIpv6 } = host;
+  const address = (scope: ScopeName, priority: number, source: Oxm, destination: Action): void => {
+    context.flow(scope, {
+      table: T.tunnel_output,
+      priority,
+      match: [R.remoteHost.match(number)],
+      apply: [destination, output(TUNNEL_PORT)],
+      object: number,
+    });
+    if (datapathId !== undefined) context.subscribe(datapathId, scope);
+    // Nobody else has the address of this host.
+    context.flow(hostScope(host.name), {
+      table: T.classify,
+      priority: Priority.host,
+      match: [...inPort(TUNNEL_PORT), source],
+      drop: true,
+      object: number,
+    });
+  };
+  if (vtepIpv4 !== undefined) {
+    address('underlay:ipv4', Priority.shared, oxm(F.tun_src, vtepIpv4), setField(F.tun_dst, vtepIpv4));
+  }
+  if (vtepIpv6 !== undefined) {
+    address(
+      'underlay:ipv6',
+      Priority.sharedSecond,
+      oxm(F.tun_ipv6_src, vtepIpv6),
+      setField(F.tun_ipv6_dst, vtepIpv6),
+    );
+  }
+  // Replication is shared by all members of a network; on each of them it meets itself here.
+  context.flow(hostScope(host.name), {
+    table: T.tunnel_output,
+    priority: Priority.host,
+    match: [R.remoteHost.match(number)],
+    drop: true,
+    object: number,
+  });
+}
+
+/** Head-end replication: what `flood_remote` does, and the groups it uses. */
+function declareReplication(d: AppDeclaration, members: Collection<Member>): void {
+  const targets = d.derive<Member, Target>('targets', members, (context, member, key) => {
+    const { network, hostNumber, vtepIpv4, vtepIpv6 } = member;
+    if (network.encapsulation !== 'vxlan' || (vtepIpv4 ?? vtepIpv6) === undefined) return;
+    context.emit(key, { network: network.number, vni: network.tag, hostNumber });
+  });
+  const targetsByChunk = d.index('targets by chunk', targets, ({ network, hostNumber }) => [
+    `${network}/${remoteChunk(hostNumber)}`,
+  ]);
+  const chunks = d.derive<Target, Chunk>('chunks', targets, (context, { network, vni, hostNumber }) => {
+    const chunk = remoteChunk(hostNumber);
+    context.emit(`${network}/${chunk}`, { network, vni, chunk });
+  });
+  const chunksByNetwork = d.index('chunks by network', chunks, ({ network }) => [String(network)]);
+  const floods = d.derive<Chunk, Omit<Chunk, 'chunk'>>('floods', chunks, (context, { network, vni }) =>
+    context.emit(String(network), { network, vni }),
+  );
+
+  d.entries('chunks', chunks, (context, { network, chunk }, key) => {
+    const hosts = context.values(targetsByChunk, key).map(([, { hostNumber }]) => hostNumber);
+    context.group(networkScope({ number: network }), {
+      id: remoteChunkGroup(network, chunk),
+      groupType: GroupType.ALL,
+      buckets: hosts.sort(ascending).map((host) => bucket(R.remoteHost.set(host), resubmit(T.tunnel_output))),
+    });
+  });
+
+  d.entries('floods', floods, (context, { network, vni }, key) => {
+    const scope = networkScope({ number: network });
+    const present = context.values(chunksByNetwork, key).map(([, { chunk }]) => chunk);
+    const groups = chainChunks(context, scope, network, present.sort(ascending));
+    context.flow(scope, {
+      table: T.flood_remote,
+      priority: Priority.shared,
+      match: [R.network.match(network), R.origin.match(Origin.local)],
+      apply: [setField(F.tunnel_id, BigInt(vni)), ...groups.map(group)],
+      goto: T.flood_local,
+      object: network,
+    });
+  });
+}
+
+/** Groups that together reach all chunks: the chunks themselves, or one group over parts of them. */
+function chainChunks(
+  context: EntryContext,
+  scope: ScopeName,
+  network: number,
+  chunks: readonly number[],
+): readonly number[] {
+  const chunkGroups = (of: readonly number[]): number[] =>
+    of.map((chunk) => remoteChunkGroup(network, chunk));
+  if (chunks.length <= CHUNKS_PER_PART) return chunkGroups(chunks);
+  const parts = [...new Set(chunks.map(partOf))];
+  for (const part of parts) {
+    const members = chunks.filter((chunk) => partOf(chunk) === part);
+    context.group(scope, {
+      id: partGroup(network, part),
+      groupType: GroupType.SELECT,
+      buckets: [selectBucket(...chunkGroups(members).map(group))],
+    });
+  }
+  context.group(scope, {
+    id: allPartsGroup(network),
+    groupType: GroupType.ALL,
+    buckets: parts.map((part) => bucket(group(partGroup(network, part)))),
+  });
+  return [allPartsGroup(network)];
+}
+
+function ascending(a: number, b: number): number {
+  return a - b;
+}
