@@ -1,0 +1,206 @@
+/** `weft get` and `weft describe`. */
+import type { ControllerStatus } from '../../controller/api/backend.js';
+import type { Kind } from '../../controller/model/intents.js';
+import type { ObjectViews } from '../../controller/model/types.js';
+import type { Client } from '../client.js';
+import { Exit } from '../exit.js';
+import { KIND_NAMES, kindNamed, objectPath } from '../kinds.js';
+import { table, writeJson, writeLine } from '../output.js';
+
+type ObjectView = ObjectViews[Kind];
+
+export interface GetOptions {
+  readonly json: boolean;
+  /** As intents that can be applied again. */
+  readonly yaml: boolean;
+  readonly tenant?: string | undefined;
+}
+
+export async function get(
+  client: Client,
+  kindWord: string,
+  names: readonly string[],
+  { json, yaml, tenant }: GetOptions,
+): Promise<Exit> {
+  const kinds = kindWord === 'all' ? KIND_NAMES : [kindNamed(kindWord)];
+  const views: ObjectView[] = [];
+  for (const kind of kinds) {
+    if (names.length === 0) {
+      views.push(...(await client.get<ObjectView[]>(`/v1/${kind.collection}`, { query: { tenant } })));
+    }
+    for (const name of names) views.push(await client.get<ObjectView>(objectPath(kind, name)));
+  }
+  if (json) {
+    writeJson(names.length === 1 && kindWord !== 'all' ? views[0] : views);
+  } else if (yaml) {
+    const { stringify } = await import('yaml');
+    writeLine(views.map(({ spec }) => stringify(spec).trimEnd()).join('\n---\n'));
+  } else {
+    const shown = kinds
+      .map(({ kind }) => views.filter((view) => view.kind === kind))
+      .filter((group) => group.length > 0)
+      .map((group) => tableOf(group));
+    writeLine(shown.length > 0 ? shown.join('\n\n') : 'none');
+  }
+  return Exit.ok;
+}
+
+function tableOf(views: readonly ObjectView[]): string {
+  const kind = views[0]?.kind ?? 'Tenant';
+  const { headings, row } = COLUMNS[kind];
+  // each row function is handed views of its own kind only
+  return table(
+    headings,
+    views.map((view) => (row as (view: ObjectView) => readonly unknown[])(view)),
+  );
+}
+
+const COLUMNS: {
+  readonly [K in Kind]: {
+    readonly headings: readonly string[];
+    readonly row: (view: ObjectViews[K]) => readonly unknown[];
+  };
+} = {
+  Tenant: {
+    headings: ['tenant', 'networks', 'encapsulation', 'subnet pool', 'vlans', 'vnis'],
+    row: ({ name, status }) => [
+      name,
+      status.networks,
+      status.defaultEncapsulation,
+      `${status.subnetPool} by /${status.allocationLength}`,
+      status.vlans,
+      status.vnis,
+    ],
+  },
+  Network: {
+    headings: [
+      'network',
+      'encapsulation',
+      'tag',
+      'subnet',
+      'gateway',
+      'ipv6 subnet',
+      'endpoints',
+      'attached',
+    ],
+    row: ({ name, status }) => [
+      name,
+      status.encapsulation,
+      status.tag,
+      status.subnet,
+      status.gateway,
+      status.ipv6Subnet,
+      status.endpoints,
+      status.attached,
+    ],
+  },
+  Endpoint: {
+    headings: ['endpoint', 'ip', 'ipv6', 'mac', 'host', 'interface', 'origin'],
+    row: ({ name, status }) => [
+      name,
+      status.ip,
+      status.ip6,
+      status.mac,
+      status.host,
+      status.attached ? status.interface : 'not attached',
+      status.origin,
+    ],
+  },
+  Host: {
+    headings: ['host', 'datapath', 'vtep', 'uplink', 'attached', 'origin'],
+    row: ({ name, status }) => [
+      name,
+      status.datapathId,
+      status.vtepIp ?? status.vtepIp6,
+      status.uplink,
+      status.attached,
+      status.origin,
+    ],
+  },
+  HostBinding: {
+    headings: ['endpoint', 'host', 'attached'],
+    row: ({ name, spec, status }) => [name, spec.host, status.attached ? 'yes' : 'no'],
+  },
+};
+
+interface Description extends Record<string, unknown> {
+  readonly object: ObjectView;
+}
+
+export async function describe(
+  client: Client,
+  kindWord: string,
+  name: string,
+  { json }: { json: boolean },
+): Promise<Exit> {
+  const kind = kindNamed(kindWord);
+  const object = await client.get<ObjectView>(objectPath(kind, name));
+  const description: Description = { object, ...(await related(client, object)) };
+  if (json) {
+    writeJson(description);
+    return Exit.ok;
+  }
+  const { stringify } = await import('yaml');
+  const { object: shown, ...others } = description;
+  writeLine(`${shown.kind} ${shown.name}`);
+  for (const [title, value] of Object.entries({ intent: shown.spec, status: shown.status, ...others })) {
+    if (Array.isArray(value) && value.length === 0) {
+      writeLine(`\n${title}: none`);
+    } else if (Array.isArray(value) && title === 'endpoints') {
+      writeLine(`\n${title}:\n${indent(tableOf(value as ObjectView[]))}`);
+    } else {
+      writeLine(`\n${title}:\n${indent(stringify(value).trimEnd())}`);
+    }
+  }
+  return Exit.ok;
+}
+
+/** What a reader wants to see beside the object itself. */
+async function related(client: Client, object: ObjectView): Promise<Record<string, unknown>> {
+  switch (object.kind) {
+    case 'Tenant':
+      return {
+        networks: (await client.get<ObjectView[]>('/v1/networks', { query: { tenant: object.name } })).map(
+          (view) => view.name,
+        ),
+      };
+    case 'Network': {
+      const endpoints = await client.get<ObjectViews['Endpoint'][]>('/v1/endpoints', {
+        query: { tenant: object.spec.tenant },
+      });
+      return { endpoints: endpoints.filter((endpoint) => endpoint.name.startsWith(`${object.name}/`)) };
+    }
+    case 'Host': {
+      const [status, endpoints] = await Promise.all([
+        client.get<ControllerStatus>('/v1/status'),
+        client.get<ObjectViews['Endpoint'][]>('/v1/endpoints'),
+      ]);
+      return {
+        agent:
+          status.hosts.find(({ host }) => host === object.name) ??
+          'not heard of since the controller started',
+        switch:
+          status.datapaths.find(({ host }) => host === object.name) ??
+          'not connected since the controller started',
+        endpoints: endpoints.filter((endpoint) => endpoint.status.host === object.name),
+      };
+    }
+    case 'Endpoint': {
+      const { host } = object.status;
+      const network = await client.get<ObjectView>(
+        objectPath(kindNamed('network'), object.name.split('/').slice(0, 2).join('/')),
+      );
+      if (host === undefined) return { network: network.status };
+      const status = await client.get<ControllerStatus>('/v1/status');
+      return {
+        network: network.status,
+        agent: status.hosts.find((one) => one.host === host)?.state ?? 'unknown',
+        switch: status.datapaths.find((one) => one.host === host)?.state ?? 'disconnected',
+      };
+    }
+    case 'HostBinding':
+      return {};
+  }
+}
+
+const indent = (text: string): string => text.replaceAll(/^/gm, '  ');

@@ -1,0 +1,159 @@
+/**
+ * The command line of `weft`: every command with its options. What a command does is loaded only when it runs, so that
+ * `weft get` does not pay for the controller.
+ */
+import { Command, Option } from '@commander-js/extra-typings';
+import { Client, DEFAULT_SERVER } from './client.js';
+import type { Exit } from './exit.js';
+import { KIND_WORDS } from './kinds.js';
+import { collect, positiveInteger, positiveNumber } from './options.js';
+import { version } from './version.js';
+
+const EXIT_CODES = `
+Exit codes: 0 done, 1 error, 2 wrong usage, 3 refused, 4 not found, 5 no controller answers,
+            6 diff found a difference, 7 stored but not acknowledged by every switch`;
+
+// Options that several commands share; made anew for each, because commander keeps the default in them.
+const server = () =>
+  new Option('--server <URL>', 'address of the controller').env('WEFT_SERVER').default(DEFAULT_SERVER);
+const json = () => new Option('--json', 'write JSON').default(false);
+const dryRun = () => new Option('--dry-run', 'say what would be done, and do nothing').default(false);
+const noWait = () => new Option('--no-wait', 'do not wait for the switches to acknowledge').default(true);
+const timeout = () =>
+  new Option('--timeout <seconds>', 'how long to wait for the switches')
+    .argParser(positiveNumber)
+    .default(20);
+const files = () =>
+  new Option(
+    '-f, --file <FILE>',
+    'intents: a file (YAML or JSON), a directory of them, - for standard input; may be repeated',
+  )
+    .argParser<string[]>(collect)
+    .default<string[]>([]);
+const replace = () =>
+  new Option(
+    '--replace',
+    'the files are the whole truth: declared objects that are not in them are deleted',
+  ).default(false);
+
+/** The whole command line; its commands' types are theirs alone. */
+export type Program = Command;
+
+/** @param end takes the exit code of the command that ran */
+export function buildProgram(end: (exit: Exit) => void): Program {
+  const program = new Command('weft')
+    .description(
+      'Networks for containers, virtual machines and hosts on Open vSwitch: a controller, agents, intents.',
+    )
+    .version(version())
+    .showSuggestionAfterError()
+    .addHelpText('after', EXIT_CODES);
+
+  const writes = async () => await import('./commands/write.js');
+  program
+    .command('apply')
+    .description('create and update objects, all or nothing, and wait for the switches')
+    .addOption(files().makeOptionMandatory())
+    .addOption(replace())
+    .addOption(dryRun())
+    .addOption(noWait())
+    .addOption(timeout())
+    .addOption(json())
+    .addOption(server())
+    .action(async (options) => {
+      const { apply } = await writes();
+      end(await apply(new Client(options.server), { ...options, files: options.file }));
+    });
+
+  program
+    .command('diff')
+    .description('show what apply would do; exit code 6 when that is something')
+    .addOption(files().makeOptionMandatory())
+    .addOption(replace())
+    .addOption(json())
+    .addOption(server())
+    .action(async (options) => {
+      const { diff } = await writes();
+      end(await diff(new Client(options.server), { ...options, files: options.file }));
+    });
+
+  program
+    .command('delete')
+    .description('delete objects, given by files or by kind and name, all or nothing')
+    .argument('[kind]', `one of ${KIND_WORDS.join(', ')}`)
+    .argument('[names...]', 'TENANT, HOST, TENANT/NETWORK or TENANT/NETWORK/ENDPOINT')
+    .addOption(files())
+    .option('--cascade', 'delete what needs the deleted objects, too', false)
+    .addOption(dryRun())
+    .addOption(noWait())
+    .addOption(timeout())
+    .addOption(json())
+    .addOption(server())
+    .action(async (kind, names, options) => {
+      const { remove } = await writes();
+      end(await remove(new Client(options.server), kind, names, { ...options, files: options.file }));
+    });
+
+  const reads = async () => await import('./commands/read.js');
+  program
+    .command('get')
+    .description('list objects with their allocated values')
+    .argument('<kind>', `one of ${KIND_WORDS.join(', ')}, or all`)
+    .argument('[names...]', 'only these')
+    .option('-t, --tenant <NAME>', 'only those of this tenant')
+    .option('--yaml', 'write intents that can be applied again', false)
+    .addOption(json())
+    .addOption(server())
+    .action(async (kind, names, options) => {
+      const { get } = await reads();
+      end(await get(new Client(options.server), kind, names, { tenant: undefined, ...options }));
+    });
+
+  program
+    .command('describe')
+    .description('show one object with everything around it')
+    .argument('<kind>', `one of ${KIND_WORDS.join(', ')}`)
+    .argument('<name>', 'TENANT, HOST, TENANT/NETWORK or TENANT/NETWORK/ENDPOINT')
+    .addOption(json())
+    .addOption(server())
+    .action(async (kind, name, options) => {
+      const { describe } = await reads();
+      end(await describe(new Client(options.server), kind, name, options));
+    });
+
+  program
+    .command('status')
+    .description('show the controller, its hosts and switches, refused and healed entries')
+    .addOption(json())
+    .addOption(server())
+    .action(async (options) => {
+      const { status } = await import('./commands/status.js');
+      end(await status(new Client(options.server), options));
+    });
+
+  program
+    .command('watch')
+    .description('show changes as they happen')
+    .option('--types <LIST>', 'only these, separated by commas: object, datapath, host')
+    .addOption(new Option('-n, --count <N>', 'end after so many').argParser(positiveInteger))
+    .addOption(json())
+    .addOption(server())
+    .action(async (options) => {
+      const { watch } = await import('./commands/watch.js');
+      end(await watch(new Client(options.server), options));
+    });
+
+  program
+    .command('log')
+    .description("show the levels of the controller's log, or change one until its next start")
+    .argument('[level]', 'trace, debug, info, warn, error, fatal or silent')
+    .option('-c, --component <NAME>', 'only of this component: channel, datapath, hub, http, ...')
+    .addOption(json())
+    .addOption(server())
+    .action(async (level, options) => {
+      const { log } = await import('./commands/log.js');
+      end(await log(new Client(options.server), level, options));
+    });
+
+  return program;
+}
