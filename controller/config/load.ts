@@ -6,6 +6,7 @@ import { readFile } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 import Format from 'typebox/format';
+import { Settings } from 'typebox/system';
 import { Default, Errors } from 'typebox/value';
 import { type Document, LineCounter, parseDocument } from 'yaml';
 import { parseListenAddress } from './address.js';
@@ -151,14 +152,24 @@ interface SchemaError {
   readonly message: string;
 }
 
+/** All errors; TypeBox stops at eight unless told otherwise, and tells every schema of the process at once. */
+function allErrors(value: unknown): readonly SchemaError[] {
+  const { maxErrors } = Settings.Get();
+  Settings.Set({ maxErrors: 1000 });
+  try {
+    return Errors(ConfigSchema, value) as readonly SchemaError[];
+  } finally {
+    Settings.Set({ maxErrors });
+  }
+}
+
 function problemsOf(value: unknown): ConfigProblem[] {
-  const errors = Errors(ConfigSchema, value) as readonly SchemaError[];
+  const errors = allErrors(value);
   const problems = new Map<string, ConfigProblem>();
   const choices = new Map<string, unknown[]>();
   for (const { keyword, instancePath, params, message } of errors) {
     const path = instancePath.slice(1).replaceAll('/', '.');
-    const found = at(value, path);
-    const shown = JSON.stringify(found);
+    const shown = show(at(value, path));
     if (keyword === 'const') {
       // one per member of a union; the union's own error follows
       choices.set(path, [...(choices.get(path) ?? []), params['allowedValue']]);
@@ -182,10 +193,16 @@ function problemsOf(value: unknown): ConfigProblem[] {
         fix: 'write http://HOST:PORT or https://HOST:PORT without a path',
       });
     } else if (keyword !== 'additionalProperties') {
-      problems.set(path, { path, message: `${shown ?? 'nothing'} ${message}` });
+      problems.set(path, { path, message: `${shown} ${message}` });
     }
   }
   return [...problems.values()];
+}
+
+function show(value: unknown): string {
+  if (value === undefined) return 'nothing';
+  if (typeof value === 'object' && value !== null) return Array.isArray(value) ? 'a list' : 'a mapping';
+  return JSON.stringify(value);
 }
 
 function at(value: unknown, path: string): unknown {
