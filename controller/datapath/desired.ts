@@ -1,0 +1,254 @@
+/**
+ * The desired tables of all switches: facts in, entries in scopes out. No switch is needed for it, so apps are tested against it.
+ *
+ *     const desired = new DesiredTables({ pipeline, apps });
+ *     desired.facts.networks.set('acme/web', …);
+ *     desired.settle();
+ *     desired.entries(datapathId)
+ */
+import {
+  type Collection,
+  type Context,
+  type Derived,
+  Engine,
+  type Input,
+  type Settlement,
+} from '../derive/index.js';
+import type {
+  DatapathId,
+  EndpointFact,
+  HostFact,
+  NetworkFact,
+  PortFact,
+  TenantFact,
+} from '../model/facts.js';
+import type { App, AppDeclaration, EntryContext, Facts } from './app.js';
+import { type CompiledEntry, EntryCompiler, missEntry, type Owner } from './compile.js';
+import { type DesiredEntry, SCOPE_KINDS, type ScopeName, scopeKind } from './entry.js';
+import type { Pipeline, Table } from './pipeline.js';
+import { type EntryConflict, type Rule, type ScopeChanges, ScopeTables } from './scopes.js';
+
+/** A port as its switch describes it; key: `<datapathId>/<name>`. Its host is found among the host facts. */
+export type SwitchPort = Omit<PortFact, 'host'>;
+
+/** What is written from outside. */
+export interface FactInputs {
+  readonly tenants: Input<TenantFact>;
+  readonly networks: Input<NetworkFact>;
+  readonly endpoints: Input<EndpointFact>;
+  readonly hosts: Input<HostFact>;
+  readonly ports: Input<SwitchPort>;
+}
+
+/** What a rule emits. */
+type Emission =
+  | ({ readonly scope: ScopeName } & CompiledEntry)
+  | { readonly scope: ScopeName; readonly datapathId: DatapathId };
+
+export interface DesiredTablesOptions {
+  readonly pipeline: Pipeline;
+  readonly apps: readonly App[];
+}
+
+/** What one settlement did to the desired tables. */
+export interface DesiredChanges extends ScopeChanges {
+  readonly settlement: Settlement;
+}
+
+/** The pipeline's own rules: table misses, and the subscriptions of claimed switches. */
+const PIPELINE_APP = { name: 'pipeline', id: 0 } as const;
+
+const MAX_APP_ID = 255;
+const MAX_RULES = 4095;
+
+export class DesiredTables {
+  readonly engine = new Engine();
+  readonly facts: FactInputs;
+  readonly pipeline: Pipeline;
+  readonly scopes = new ScopeTables();
+  readonly #compiler: EntryCompiler;
+  readonly #facts: Facts;
+  readonly #rules: { readonly rule: Rule; readonly owner: Owner; readonly emissions: Derived<Emission> }[] =
+    [];
+  readonly #shared = new Map<string, unknown>();
+  readonly #ruleNames = new Map<number, string[]>();
+
+  constructor({ pipeline, apps }: DesiredTablesOptions) {
+    this.pipeline = pipeline;
+    this.#compiler = new EntryCompiler(pipeline);
+    this.facts = {
+      tenants: this.engine.input('tenants'),
+      networks: this.engine.input('networks'),
+      endpoints: this.engine.input('endpoints'),
+      hosts: this.engine.input('hosts'),
+      ports: this.engine.input('switch ports'),
+    };
+    this.#facts = this.#declareFacts();
+    for (const app of checkApps(apps)) app.declare(this.#declarationFor(app));
+  }
+
+  /** Derives what follows from the facts as they are now. */
+  settle(): DesiredChanges {
+    const settlement = this.engine.settle();
+    for (const { rule, emissions } of this.#rules) {
+      for (const { before, after } of settlement.changesOf(emissions)) this.#apply(rule, before, after);
+    }
+    return { settlement, ...this.scopes.takeChanges() };
+  }
+
+  /** The desired table of a switch; empty if no agent claims it. */
+  *entries(datapathId: DatapathId): IterableIterator<DesiredEntry> {
+    for (const { entry } of this.scopes.effectiveEntries(datapathId)) yield entry;
+  }
+
+  /** Entries that two rules ask for differently, as long as they do. */
+  conflicts(): EntryConflict[] {
+    return [...this.scopes.conflicts];
+  }
+
+  /** `<app>.<rule>` by the numbers in a cookie; undefined where there is no such rule (an entry of another version). */
+  ruleName(app: number, rule: number): string | undefined {
+    return this.#ruleNames.get(app)?.[rule - 1];
+  }
+
+  #apply(rule: Rule, before: Emission | undefined, after: Emission | undefined): void {
+    const emission = (after ?? before) as Emission;
+    if ('datapathId' in emission)
+      this.scopes.subscribe(emission.datapathId, emission.scope, after === undefined ? -1 : 1);
+    else
+      this.scopes.put(rule, emission.scope, emission.key, after === undefined ? undefined : emission.entry);
+  }
+
+  #declareFacts(): Facts {
+    const { engine, facts } = this;
+    const { tenants, networks, endpoints, hosts } = facts;
+    const claims = engine.derive<HostFact, string>('claims', hosts, (context, host) => {
+      if (host.datapathId !== undefined) context.emit(host.datapathId, host.name);
+    });
+    const ports = engine.derive<SwitchPort, PortFact>('ports', facts.ports, (context, port, key) =>
+      context.emit(key, { ...port, host: context.get(claims, port.datapathId) ?? port.datapathId }),
+    );
+    this.#declarePipelineRules(claims);
+    return {
+      tenants,
+      networks,
+      endpoints,
+      hosts,
+      ports,
+      networksByTenant: engine.index('networks by tenant', networks, ({ tenant }) => [tenant]),
+      endpointsByNetwork: engine.index('endpoints by network', endpoints, ({ network }) => [network]),
+      endpointsByHost: engine.index('endpoints by host', endpoints, ({ host }) =>
+        host === undefined ? [] : [host],
+      ),
+      hostsByDatapath: engine.index('hosts by datapath', hosts, ({ datapathId }) =>
+        datapathId === undefined ? [] : [datapathId],
+      ),
+      portsByDatapath: engine.index('ports by datapath', ports, ({ datapathId }) => [datapathId]),
+    };
+  }
+
+  /** Order matters: the rule's number is in the cookies of entries on switches. */
+  #declarePipelineRules(claims: Collection<string>): void {
+    const tables = this.engine.input<Table>('pipeline tables');
+    for (const table of this.pipeline.order) tables.set(table.name, table);
+    this.#rule(PIPELINE_APP, 'miss', tables, (owner) => (context, table) => {
+      const { key, entry } = missEntry(owner, table);
+      context.emit(`global ${key}`, { scope: 'global', key, entry });
+    });
+    this.#rule(PIPELINE_APP, 'claimed switches', claims, () => (context, host, datapathId) => {
+      emitSubscription(context, datapathId, 'global');
+      emitSubscription(context, datapathId, `host:${host}`);
+    });
+  }
+
+  #declarationFor(app: App): AppDeclaration {
+    const { engine } = this;
+    const named = (name: string): string => `${app.name}.${name}`;
+    const declaration: AppDeclaration = {
+      facts: this.#facts,
+      index: (name, source, bucketsOf) => engine.index(named(name), source, bucketsOf),
+      derive: (name, each, run) => engine.derive(named(name), each, run),
+      entries: (name, each, run) =>
+        this.#rule(app, name, each, (owner) => {
+          const entries = new RuleContext(this.#compiler, owner);
+          return (context, value, key) => run(entries.over(context), value, key);
+        }),
+      shared: <T>(name: string, create: (declaration: AppDeclaration) => T): T => {
+        if (!this.#shared.has(name)) this.#shared.set(name, create(declaration));
+        return this.#shared.get(name) as T;
+      },
+    };
+    return declaration;
+  }
+
+  #rule<S>(
+    app: { readonly name: string; readonly id: number },
+    name: string,
+    each: Collection<S>,
+    create: (owner: Owner) => (context: Context<Emission>, value: S, key: string) => void,
+  ): void {
+    const names = this.#ruleNames.get(app.id) ?? [];
+    this.#ruleNames.set(app.id, names);
+    const fullName = `${app.name}.${name}`;
+    if (names.push(fullName) > MAX_RULES)
+      throw new RangeError(`app '${app.name}' has more than ${MAX_RULES} rules`);
+    const owner: Owner = { app, rule: names.length, name: fullName };
+    const rule: Rule = { order: this.#rules.length, name: fullName };
+    this.#rules.push({ rule, owner, emissions: this.engine.derive(fullName, each, create(owner)) });
+  }
+}
+
+/** One per rule, reused for all its runs: adds the checks of the pipeline to the context of the engine. */
+class RuleContext implements EntryContext {
+  #context!: Context<Emission>;
+
+  constructor(
+    private readonly compiler: EntryCompiler,
+    private readonly owner: Owner,
+  ) {}
+
+  over(context: Context<Emission>): EntryContext {
+    this.#context = context;
+    return this;
+  }
+
+  readonly get: EntryContext['get'] = (collection, key) => this.#context.get(collection, key);
+  readonly keys: EntryContext['keys'] = (index, bucket) => this.#context.keys(index, bucket);
+  readonly values: EntryContext['values'] = (index, bucket) => this.#context.values(index, bucket);
+  readonly flow: EntryContext['flow'] = (scope, spec) =>
+    this.#emit(scope, this.compiler.flow(this.owner, checkScope(scope), spec));
+  readonly group: EntryContext['group'] = (scope, spec) =>
+    this.#emit(checkScope(scope), this.compiler.group(this.owner, spec));
+  readonly meter: EntryContext['meter'] = (scope, spec) =>
+    this.#emit(checkScope(scope), this.compiler.meter(this.owner, spec));
+  readonly subscribe: EntryContext['subscribe'] = (datapathId, scope) =>
+    emitSubscription(this.#context, datapathId, checkScope(scope));
+
+  #emit(scope: ScopeName, { key, entry }: CompiledEntry): void {
+    this.#context.emit(`${scope} ${key}`, { scope, key, entry });
+  }
+}
+
+function emitSubscription(context: Context<Emission>, datapathId: DatapathId, scope: ScopeName): void {
+  context.emit(`${datapathId} subscribes to ${scope}`, { scope, datapathId });
+}
+
+function checkScope(scope: ScopeName): ScopeName {
+  if (SCOPE_KINDS.includes(scopeKind(scope))) return scope;
+  throw new RangeError(`scope '${scope}': there is no such kind; take one of ${SCOPE_KINDS.join(', ')}`);
+}
+
+function checkApps(apps: readonly App[]): readonly App[] {
+  const names = new Set<string>([PIPELINE_APP.name]);
+  const ids = new Set<number>([PIPELINE_APP.id]);
+  for (const { name, id } of apps) {
+    if (!Number.isInteger(id) || id < 1 || id > MAX_APP_ID) {
+      throw new RangeError(`app '${name}': id ${id}; take an integer from 1 to ${MAX_APP_ID}`);
+    }
+    if (ids.has(id)) throw new RangeError(`app '${name}': id ${id} is taken; choose another and keep it`);
+    if (names.has(name)) throw new RangeError(`app '${name}' is there twice`);
+    names.add(name);
+    ids.add(id);
+  }
+  return apps;
+}
