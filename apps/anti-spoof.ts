@@ -89,7 +89,7 @@ function sourceMac(context: EntryContext, { host, port, mac, network, number }: 
 function ipv4Sources(context: EntryContext, endpoint: LocalEndpoint): void {
   const sender = oxm(F.arp_sha, endpoint.mac);
   for (const address of endpoint.ipv4) {
-    allow(context, endpoint, T.source_address, [...ipv4, oxm(F.ipv4_src, address)], T.address_resolution);
+    allow(context, endpoint, T.source_address, [...ipv4, oxm(F.ipv4_src, address)], T.forward);
     allow(
       context,
       endpoint,

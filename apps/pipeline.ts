@@ -14,6 +14,7 @@ export const R = defineRegisters({
   network: { register: 0, offset: 0, bits: 24, description: 'number of the network the packet belongs to' },
   origin: { register: 0, offset: 24, bits: 2, description: 'where the packet came from, see Origin' },
   remoteHost: { register: 1, offset: 0, bits: 16, description: 'number of the host to tunnel to' },
+  floodPart: { register: 1, offset: 16, bits: 3, description: 'part of the remote chunks being flooded' },
   outputPort: { register: 2, offset: 0, bits: 16, description: 'port to leave by' },
 });
 
@@ -154,10 +155,18 @@ export const pipeline = definePipeline([
     description:
       'Copies a broadcast or multicast frame of a local endpoint to the other hosts, or once into the VLAN underlay.',
     match: [R.network, R.origin],
-    set: [F.tunnel_id, F.vlan_vid, R.remoteHost],
+    set: [F.tunnel_id, F.vlan_vid],
     goto: ['flood_local'],
+    resubmit: ['tunnel_output', 'flood_part'],
+    miss: { continue: 'flood_local' },
+  },
+  {
+    name: 'flood_part',
+    stage: 'output',
+    description: 'Copies to some of the other hosts, where a network has too many of them for one go.',
+    match: [R.network, R.floodPart],
     resubmit: ['tunnel_output'],
-    miss: 'continue',
+    miss: 'drop',
   },
   {
     name: 'flood_local',

@@ -167,23 +167,32 @@ function declareReplication(d: AppDeclaration, members: Collection<Member>): voi
   });
 }
 
-/** Groups that together reach all chunks: the chunks themselves, or one group over parts of them. */
+/**
+ * Groups that together reach all chunks: the chunks themselves, or one group over parts of them. A bucket holds at most one group (it is an
+ * action set), so a part names its chunks in an entry of `flood_part`.
+ */
 function chainChunks(
   context: EntryContext,
   scope: ScopeName,
   network: number,
   chunks: readonly number[],
 ): readonly number[] {
-  const chunkGroups = (of: readonly number[]): number[] =>
-    of.map((chunk) => remoteChunkGroup(network, chunk));
-  if (chunks.length <= CHUNKS_PER_PART) return chunkGroups(chunks);
+  const groupsOf = (part: readonly number[]): number[] =>
+    part.map((chunk) => remoteChunkGroup(network, chunk));
+  if (chunks.length <= CHUNKS_PER_PART) return groupsOf(chunks);
   const parts = [...new Set(chunks.map(partOf))];
   for (const part of parts) {
-    const members = chunks.filter((chunk) => partOf(chunk) === part);
     context.group(scope, {
       id: partGroup(network, part),
       groupType: GroupType.SELECT,
-      buckets: [selectBucket(...chunkGroups(members).map(group))],
+      buckets: [selectBucket(R.floodPart.set(part), resubmit(T.flood_part))],
+    });
+    context.flow(scope, {
+      table: T.flood_part,
+      priority: Priority.shared,
+      match: [R.network.match(network), R.floodPart.match(part)],
+      apply: groupsOf(chunks.filter((chunk) => partOf(chunk) === part)).map(group),
+      object: network,
     });
   }
   context.group(scope, {
