@@ -2,16 +2,30 @@
  * The command line of `weft`: every command with its options. What a command does is loaded only when it runs, so that
  * `weft get` does not pay for the controller.
  */
-import { Command, Option } from '@commander-js/extra-typings';
+import { Command, Help, Option } from '@commander-js/extra-typings';
 import { Client, DEFAULT_SERVER } from './client.js';
-import type { Exit } from './exit.js';
+import { Exit } from './exit.js';
 import { KIND_WORDS } from './kinds.js';
 import { collect, positiveInteger, positiveNumber } from './options.js';
 import { version } from './version.js';
 
-const EXIT_CODES = `
-Exit codes: 0 done, 1 error, 2 wrong usage, 3 refused, 4 not found, 5 no controller answers,
-            6 diff found a difference, 7 stored but not acknowledged by every switch`;
+/** What each exit code means. */
+export const EXIT_CODES: Readonly<Record<Exit, string>> = {
+  [Exit.ok]: 'done',
+  [Exit.error]: 'error: something unexpected, or a file or address that cannot be had',
+  [Exit.usage]: 'wrong usage: the command line or the configuration file',
+  [Exit.refused]: 'the controller refused; nothing was changed',
+  [Exit.notFound]: 'there is no such object',
+  [Exit.unreachable]: 'no controller answers, or its store does not',
+  [Exit.different]: 'diff found a difference',
+  [Exit.unacknowledged]: 'the change is stored, but not every connected switch has acknowledged it',
+};
+
+const EXIT_CODE_HELP = `
+Exit codes:
+${Object.entries(EXIT_CODES)
+  .map(([exit, meaning]) => `  ${exit}  ${meaning}`)
+  .join('\n')}`;
 
 // Options that several commands share; made anew for each, because commander keeps the default in them.
 const server = () =>
@@ -47,7 +61,12 @@ export function buildProgram(end: (exit: Exit) => void): Program {
     )
     .version(version())
     .showSuggestionAfterError()
-    .addHelpText('after', EXIT_CODES);
+    .configureHelp({
+      // that a flag is off unless given, and a list empty, goes without saying
+      optionDescription: (option) =>
+        new Help().optionDescription(option).replace(/ \(default: (false|\[\])\)/, ''),
+    })
+    .addHelpText('after', EXIT_CODE_HELP);
 
   const writes = async () => await import('./commands/write.js');
   program

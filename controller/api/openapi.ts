@@ -2,7 +2,7 @@
 import swagger from '@fastify/swagger';
 import type { ApiServer } from './context.js';
 
-interface Operation {
+export interface Operation {
   readonly summary?: string;
   readonly description?: string;
   readonly tags?: readonly string[];
@@ -24,7 +24,7 @@ interface Schema {
   readonly description?: string;
 }
 
-interface OpenApiDocument {
+export interface OpenApiDocument {
   readonly info: { readonly title: string; readonly version: string; readonly description?: string };
   readonly tags?: readonly { readonly name: string; readonly description?: string }[];
   readonly paths?: Readonly<Record<string, Readonly<Record<string, Operation>>>>;
