@@ -54,7 +54,7 @@ export interface ErrorBody {
 }
 
 /** A dotted name such as `network.unknown`: the error was written for people. */
-const NAMED = /^[a-z][A-Za-z]*(\.[a-zA-Z]+)+$/;
+const NAMED = /^[a-z][A-Za-z0-9]*(\.[a-zA-Z0-9]+)+$/;
 
 /**
  * An exception of a handler as the caller sees it. Errors with a dotted `code` pass with their path and fix, whatever class

@@ -94,6 +94,12 @@ const Stale = Type.Array(EndpointId, {
   description: 'attachments that the controller does not hold with this host any more: take them down',
 });
 
+const Held = Type.Optional(
+  Type.Array(Attachment, {
+    description: 'attachments that hold, with their generations as the controller knows them: keep those',
+  }),
+);
+
 /**
  * First call of an agent. Claims the host label, the datapath and the tunnel address; everything else is refused
  * with `hub.unregistered` before it. The attachments are the agent's whole truth (a snapshot).
@@ -110,6 +116,12 @@ export const AgentRegister = new RequestType(
     uplink: Type.Optional(InterfaceName),
     tunnelPort: Type.Optional(InterfaceName),
     underlayMtu: Type.Optional(Type.Integer({ minimum: 576, maximum: 65_535 })),
+    follow: Type.Optional(
+      Type.Union([Type.Literal('own'), Type.Literal('networks')], {
+        description:
+          "'own' (default): endpoint.changed for endpoints of this host; 'networks': for all endpoints of networks on this host",
+      }),
+    ),
     attachments: Attachments,
   }),
   Type.Object({
@@ -119,6 +131,7 @@ export const AgentRegister = new RequestType(
     }),
     controllerId: Type.String(),
     stale: Stale,
+    held: Held,
   }),
 );
 
@@ -129,7 +142,7 @@ export const AgentHeartbeat = new RequestType('agent.heartbeat', Type.Object({ e
 export const AgentSnapshot = new RequestType(
   'agent.snapshot',
   Type.Object({ epoch: Epoch, attachments: Attachments }),
-  Type.Object({ stale: Stale }),
+  Type.Object({ stale: Stale, held: Held }),
 );
 
 /** Ends the lease at once: the agent stops on purpose. Flow entries stay, traffic goes on. */
@@ -213,8 +226,9 @@ export const AgentDetach = new RequestType(
 );
 
 /**
- * Controller to agents whose host carries the endpoint's network: it was created, changed, moved, or (without a
- * view) deleted. Several changes of one endpoint may arrive as the last one only.
+ * Controller to the agents of the hosts that an endpoint lives on, is bound to or has left, and to those that follow the
+ * endpoint's network and carry it: the endpoint was created, changed, moved, or (without a view) deleted. Several changes of
+ * one endpoint may arrive as the last one only.
  */
 export const EndpointChanged = new NotificationType(
   'endpoint.changed',

@@ -1,0 +1,402 @@
+import {
+  type Address,
+  AgentDeregister,
+  AgentHeartbeat,
+  AgentRegister,
+  AgentSnapshot,
+  type Call,
+  type Clock,
+  EndpointAttach,
+  EndpointDetach,
+  EndpointFollowed,
+  EndpointRequest,
+  HostEndpoints,
+  Hub,
+  type ParamsOf,
+  type Peer,
+  type ResultOf,
+  Router,
+  systemClock,
+} from '../../rpc/index.js';
+import type { FactChange } from '../model/facts.js';
+import { Agent, type AgentIdentity, admit } from './agents.js';
+import { acknowledgedByHome, deadline } from './attaching.js';
+import { Announcements } from './announcements.js';
+import { Arrivals } from './arrivals.js';
+import { HubError } from './errors.js';
+import { Followers } from './followers.js';
+import { Locations } from './locations.js';
+import type { AgentHubOptions, HubEvent, HubHost, HubTurn, SwitchAnswer } from './types.js';
+
+/** An agent that does not register in this time after connecting is closed. */
+const REGISTER_MS = 10_000;
+/** How long calls may still run when an agent's lease has ended. */
+const DRAIN_MS = 1_000;
+
+/**
+ * The controller's end of the hub: agents register their host, hold a lease, tell what is attached, and attach endpoints; the
+ * model remembers, the switches get the entries. Nothing here waits for an agent.
+ */
+export class AgentHub {
+  readonly #hub: Hub;
+  readonly #clock: Clock;
+  readonly #leaseMs: number;
+  readonly #locations = new Locations();
+  /** By host: the last agent that registered it, connected or not. */
+  readonly #agents = new Map<string, Agent>();
+  readonly #agentOf = new Map<Peer, Agent>();
+  readonly #remoteOf = new Map<Peer, string>();
+  /** By host: the end of its registrations, which happen one after the other. */
+  readonly #registering = new Map<string, Promise<unknown>>();
+  readonly #arrivals = new Arrivals(this.#locations);
+  readonly #announcements: Announcements;
+  readonly #startedAt: number;
+  #stopFacts: (() => void) | undefined;
+
+  constructor(private readonly options: AgentHubOptions) {
+    this.#clock = options.clock ?? systemClock;
+    this.#leaseMs = options.leaseMs ?? 15_000;
+    this.#startedAt = this.#clock.now();
+    this.#hub = new Hub({
+      router: this.#router(),
+      clock: this.#clock,
+      ...(options.limits === undefined ? {} : { limits: options.limits }),
+      ...(options.maxConnections === undefined ? {} : { maxPeers: options.maxConnections }),
+      ...(options.onUnexpected === undefined ? {} : { onUnexpected: options.onUnexpected }),
+      onUp: (peer, remote) => {
+        this.#onPeer(peer, remote);
+      },
+      onDown: (peer, reason) => {
+        this.#onPeerGone(peer, reason);
+      },
+    });
+    this.#announcements = new Announcements(
+      this.#hub,
+      options.model,
+      this.#locations,
+      this.#agents,
+      (event) => {
+        this.#tell(event);
+      },
+    );
+  }
+
+  /** Listens on every address; returns those in use. Rejects, listening on none, when one cannot be had. */
+  async start(): Promise<Address[]> {
+    this.#locations.apply(this.options.model.facts());
+    this.#stopFacts = this.options.model.onFacts((changes) => {
+      this.#onFacts(changes);
+    });
+    const addresses: Address[] = [];
+    try {
+      for (const address of this.options.addresses) addresses.push(await this.#hub.listen(address));
+    } catch (error) {
+      await this.stop(0);
+      throw error;
+    }
+    return addresses;
+  }
+
+  /** Takes no new agent, lets running calls finish for at most `deadlineMs`, closes the connections. */
+  async stop(deadlineMs: number): Promise<void> {
+    await this.#hub.close(deadlineMs);
+    this.#stopFacts?.();
+    for (const agent of this.#agents.values()) agent.retire();
+  }
+
+  /** Hosts that facts or agents know, by name. */
+  hosts(): HubHost[] {
+    const names = new Set(this.#agents.keys());
+    for (const { name } of this.#locations.hosts()) names.add(name);
+    return [...names].sort().map((host) => this.#describe(host));
+  }
+
+  get connections(): number {
+    return this.#hub.peers.size;
+  }
+
+  /** Notifications sent since the start, counted per receiver. */
+  get notifications(): number {
+    return this.#announcements.sent;
+  }
+
+  #router(): Router {
+    return new Router()
+      .request(AgentRegister, (params, call) => this.#register(params, call))
+      .request(AgentHeartbeat, ({ epoch }, call) => {
+        this.#agent(call, epoch);
+        return {};
+      })
+      .request(AgentSnapshot, async ({ epoch, attachments }, call) => {
+        const { host } = this.#agent(call, epoch).identity;
+        const { accepted, stale } = await this.#merge(host, epoch, attachments);
+        return { stale: [...stale], held: [...accepted] };
+      })
+      .request(AgentDeregister, ({ epoch }, call) => {
+        this.#agent(call, epoch).end('its agent has deregistered');
+        return {};
+      })
+      .request(EndpointRequest, ({ endpoint: name, ...params }, call) => {
+        const { host } = this.#agent(call).identity;
+        return this.options.model.requestEndpoint({ ...params, name, host });
+      })
+      .request(EndpointAttach, (params, call) => this.#attach(params, call))
+      .request(EndpointDetach, async (params, call) => {
+        const { host } = this.#agent(call).identity;
+        const detach = () => this.options.model.detach({ ...params, host });
+        return { ...(await this.#announcements.whileDetaching(host, params.endpoint, detach)) };
+      })
+      .request(HostEndpoints, (_, call) => {
+        const { host } = this.#agent(call).identity;
+        return { endpoints: [...this.options.model.endpointsOfHost(host)] };
+      });
+  }
+
+  #onPeer(peer: Peer, remote: string): void {
+    this.#remoteOf.set(peer, remote);
+    const stop = this.#clock.after(REGISTER_MS, () => {
+      if (!this.#agentOf.has(peer)) peer.close(`no agent.register in ${REGISTER_MS} ms`);
+    });
+    peer.onClose(stop);
+  }
+
+  #onPeerGone(peer: Peer, reason: string): void {
+    this.#remoteOf.delete(peer);
+    const agent = this.#agentOf.get(peer);
+    this.#agentOf.delete(peer);
+    if (agent === undefined || !agent.holdsLease) return;
+    this.#tell({ event: 'host.disconnected', host: agent.identity.host, reason });
+  }
+
+  /** The agent that calls; its lease is renewed by every call. */
+  #agent({ peer }: Call, epoch?: number): Agent {
+    const agent = this.#agentOf.get(peer);
+    if (agent === undefined) {
+      throw new HubError('hub.unregistered', 'this connection speaks for no host', {
+        fix: 'call agent.register first',
+      });
+    }
+    if (epoch !== undefined && epoch !== agent.identity.epoch) {
+      throw new HubError(
+        'hub.epoch',
+        `host ${agent.identity.host} registered with epoch ${agent.identity.epoch}, not ${epoch}`,
+        { path: 'epoch', fix: 'keep the epoch of the registration, or register again' },
+      );
+    }
+    agent.renew();
+    return agent;
+  }
+
+  async #register(
+    params: ParamsOf<typeof AgentRegister>,
+    call: Call,
+  ): Promise<ResultOf<typeof AgentRegister>> {
+    const host = params.hostLabel;
+    // A second connection of the same host waits for the first: who comes later decides against a settled state.
+    const before = this.#registering.get(host) ?? Promise.resolve();
+    const result = before.then(() => this.#registerNow(params, call));
+    const done = result
+      .catch((error: unknown) => {
+        const { code = 'internal', message = String(error) } = error as { code?: string; message?: string };
+        const remoteAddress = this.#remoteOf.get(call.peer) ?? 'gone';
+        this.#tell({ event: 'host.refused', host, remoteAddress, code, reason: message });
+      })
+      .finally(() => {
+        if (this.#registering.get(host) === done) this.#registering.delete(host);
+      });
+    this.#registering.set(host, done);
+    return result;
+  }
+
+  async #registerNow(
+    {
+      hostLabel: host,
+      epoch,
+      datapathId,
+      bridge,
+      vtepIp,
+      uplink,
+      tunnelPort,
+      follow,
+      attachments,
+    }: ParamsOf<typeof AgentRegister>,
+    { peer }: Call,
+  ): Promise<ResultOf<typeof AgentRegister>> {
+    const identity: AgentIdentity = {
+      host,
+      epoch,
+      datapathId,
+      bridge,
+      follow: follow ?? 'own',
+      ...(vtepIp === undefined ? {} : { vtepIp }),
+      ...(uplink === undefined ? {} : { uplink }),
+    };
+    const own = this.#agentOf.get(peer);
+    if (own !== undefined && own.identity.host !== host) {
+      throw new HubError('hub.registered', `this connection speaks for host ${own.identity.host} already`, {
+        path: 'hostLabel',
+        fix: 'open a connection per host',
+      });
+    }
+    const current = this.#agents.get(host);
+    if (current?.peer !== peer) await admit(current, identity);
+    await this.options.model.claimHost({
+      host,
+      datapathId,
+      ...(vtepIp === undefined ? {} : { vtepIp }),
+      ...(uplink === undefined ? {} : { uplink }),
+      ...(tunnelPort === undefined ? {} : { tunnelPort }),
+      ...(this.#rivalsAreGone(identity) ? { takeOver: true } : {}),
+    });
+    const { accepted, stale, removed } = await this.#merge(host, epoch, attachments);
+    const remoteAddress = this.#remoteOf.get(peer);
+    if (remoteAddress === undefined) throw new HubError('hub.gone', 'the agent closed its connection');
+
+    current?.retire();
+    const agent = new Agent(identity, peer, remoteAddress, this.#leaseMs, this.#clock, (gone, reason) => {
+      this.#tell({ event: 'host.down', host, reason });
+      // An agent that comes back registers again and tells its attachments.
+      void gone.peer.drain(DRAIN_MS);
+    });
+    this.#agents.set(host, agent);
+    this.#agentOf.set(peer, agent);
+    if (current !== undefined && current.peer !== peer) {
+      this.#agentOf.delete(current.peer);
+      current.peer.close(`another connection speaks for host ${host} now`);
+    }
+    this.#tell({
+      event: 'host.up',
+      host,
+      epoch,
+      datapathId,
+      remoteAddress,
+      attachments: attachments.length,
+      stale,
+      removed,
+    });
+    return {
+      leaseMs: this.#leaseMs,
+      controllerId: this.options.controllerId,
+      stale: [...stale],
+      held: [...accepted],
+    };
+  }
+
+  /**
+   * Whether another host holds the candidate's datapath or tunnel address without an agent to back it. After a start of
+   * the controller every host has one lease's time to come back before it can be robbed.
+   */
+  #rivalsAreGone({ host, datapathId, vtepIp }: AgentIdentity): boolean {
+    const settled = this.#clock.now() - this.#startedAt >= this.#leaseMs;
+    let rivals = 0;
+    for (const rival of this.#locations.holdersOf(datapathId, vtepIp)) {
+      if (rival === host) continue;
+      const agent = this.#agents.get(rival);
+      if (agent === undefined ? !settled : agent.holdsLease) return false;
+      rivals += 1;
+    }
+    return rivals > 0;
+  }
+
+  #merge(host: string, epoch: number, attachments: ParamsOf<typeof AgentSnapshot>['attachments']) {
+    return this.#announcements.whileMerging(host, () =>
+      this.options.model.mergeSnapshot({ host, epoch, attachments }),
+    );
+  }
+
+  async #attach(
+    { endpoint, interface: name, deadlineMs }: ParamsOf<typeof EndpointAttach>,
+    call: Call,
+  ): Promise<ResultOf<typeof EndpointAttach>> {
+    const { host } = this.#agent(call).identity;
+    const { model, switches, attachDeadlineMs = 10_000 } = this.options;
+    const limit = deadline(this.#clock, deadlineMs ?? attachDeadlineMs, call.signal);
+    let others: Followers | undefined;
+    try {
+      const attached = await model.attach({ endpoint, host, interface: name });
+      const { generation } = attached;
+      if (attached.pending) await this.#arrivals.wait(endpoint, generation, limit.signal);
+      const datapathId = this.#locations.host(host)?.datapathId;
+      if (datapathId === undefined) {
+        throw new HubError('host.unknown', `host ${host} has been deleted`, {
+          fix: 'call agent.register again',
+        });
+      }
+      const home = { host, datapathId, interface: name, endpoint };
+      await acknowledgedByHome(switches, home, limit.signal, (turn) => {
+        others?.cancel();
+        others = this.#follow(endpoint, host, turn);
+      });
+      const view = model.endpoint(endpoint);
+      if (view === undefined || this.#locations.endpoint(endpoint)?.generation !== generation) {
+        throw new HubError('endpoint.gone', `${endpoint} was deleted or attached elsewhere meanwhile`, {
+          fix: 'take its interface down',
+        });
+      }
+      const complete = others === undefined || others.complete;
+      others?.whenDone((followed) => {
+        if (!complete) call.peer.notify(EndpointFollowed, { endpoint, generation, ...followed });
+      });
+      return {
+        endpoint: view,
+        generation,
+        acknowledged: true,
+        others: complete ? 'acknowledged' : 'pending',
+      };
+    } catch (error) {
+      others?.cancel();
+      throw error;
+    } finally {
+      limit.release();
+    }
+  }
+
+  /** The switches of the other hosts that carry the endpoint's network. */
+  #follow(endpoint: string, home: string, turn: HubTurn): Followers {
+    const network = this.#locations.endpoint(endpoint)?.network;
+    const answers = new Map<string, Promise<SwitchAnswer>>();
+    for (const host of network === undefined ? [] : this.#locations.membersOf(network)) {
+      const datapathId = this.#locations.host(host)?.datapathId;
+      if (host !== home && datapathId !== undefined) answers.set(host, turn.acknowledged(datapathId));
+    }
+    return new Followers(answers, this.#clock);
+  }
+
+  #onFacts(changes: readonly FactChange[]): void {
+    for (const change of this.#locations.apply(changes)) {
+      this.#announcements.changed(change);
+      this.#arrivals.look(change.id);
+    }
+    for (const { kind, key, value } of changes) {
+      if (kind !== 'host' || value !== undefined) continue;
+      this.#agents.get(key)?.peer.close(`host ${key} has been deleted; register again`);
+    }
+  }
+
+  #describe(host: string): HubHost {
+    const attached = this.#locations.attachedOn(host);
+    const agent = this.#agents.get(host);
+    const datapathId = agent?.identity.datapathId ?? this.#locations.host(host)?.datapathId;
+    const claimed = datapathId === undefined ? {} : { datapathId };
+    if (agent === undefined) return { host, state: 'unknown', connected: false, attached, ...claimed };
+    const { epoch, bridge, vtepIp, uplink } = agent.identity;
+    return {
+      host,
+      state: agent.holdsLease ? 'up' : 'down',
+      connected: agent.connected,
+      ...claimed,
+      bridge,
+      ...(vtepIp === undefined ? {} : { vtepIp }),
+      ...(uplink === undefined ? {} : { uplink }),
+      epoch,
+      remoteAddress: agent.remoteAddress,
+      ...(agent.holdsLease ? { leaseMs: agent.leaseLeftMs } : {}),
+      silentMs: agent.silentMs,
+      attached,
+    };
+  }
+
+  #tell(event: HubEvent): void {
+    this.options.onEvent?.(event);
+  }
+}

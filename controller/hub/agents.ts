@@ -1,0 +1,113 @@
+import { AgentPing, type Clock, type Peer } from '../../rpc/index.js';
+import { HubError } from './errors.js';
+
+/** What an agent said of itself when it registered. */
+export interface AgentIdentity {
+  readonly host: string;
+  /** Grows with each start of the agent. */
+  readonly epoch: number;
+  readonly datapathId: string;
+  readonly bridge: string;
+  readonly vtepIp?: string;
+  readonly uplink?: string;
+  /** `networks`: wants to hear of every endpoint of the networks on its host. */
+  readonly follow: 'own' | 'networks';
+}
+
+/** A registered agent, from its register call until another one takes its place. Its lease may outlive its connection. */
+export class Agent {
+  #lastSeen: number;
+  #out: string | undefined;
+  #stopTimer: (() => void) | undefined;
+
+  constructor(
+    readonly identity: AgentIdentity,
+    readonly peer: Peer,
+    readonly remoteAddress: string,
+    private readonly leaseMs: number,
+    private readonly clock: Clock,
+    private readonly onLeaseOut: (agent: Agent, reason: string) => void,
+  ) {
+    this.#lastSeen = clock.now();
+    this.#arm(leaseMs);
+  }
+
+  get connected(): boolean {
+    return this.peer.closed === undefined;
+  }
+
+  get holdsLease(): boolean {
+    return this.#out === undefined;
+  }
+
+  get leaseLeftMs(): number {
+    return this.holdsLease ? Math.max(0, this.#lastSeen + this.leaseMs - this.clock.now()) : 0;
+  }
+
+  get silentMs(): number {
+    return this.clock.now() - this.#lastSeen;
+  }
+
+  renew(): void {
+    this.#lastSeen = this.clock.now();
+  }
+
+  /** Ends the lease: it ran out, was given back, or another agent takes over. */
+  end(reason: string): void {
+    if (this.#out !== undefined) return;
+    this.#out = reason;
+    this.#stopTimer?.();
+    this.onLeaseOut(this, reason);
+  }
+
+  /** Forgets the lease without a word: the same agent registers anew, or the hub stops. */
+  retire(): void {
+    this.#out ??= 'retired';
+    this.#stopTimer?.();
+  }
+
+  #arm(ms: number): void {
+    this.#stopTimer = this.clock.after(ms, () => {
+      const left = this.leaseLeftMs;
+      if (left > 0) this.#arm(left);
+      else this.end(`not heard of for ${this.leaseMs} ms`);
+    });
+  }
+}
+
+const PROBE_MS = 1_000;
+
+/**
+ * Decides who may speak for a host. The rule: the same agent (same epoch, same datapath) may always come back. Another
+ * one is refused while the first is alive: its connection is open, its lease holds and it answers a ping. If the first is
+ * disconnected but its lease holds, a newer epoch takes over and an older one is refused. Once the lease is out, anybody
+ * may (a host whose clock went backwards must not be locked out).
+ */
+export async function admit(current: Agent | undefined, candidate: AgentIdentity): Promise<void> {
+  if (current === undefined || !current.holdsLease) return;
+  const { host, epoch, datapathId } = current.identity;
+  if (candidate.epoch === epoch && candidate.datapathId === datapathId) return;
+  if (current.connected && (await answersPing(current.peer))) {
+    throw new HubError(
+      'host.taken',
+      `host ${host} has a live agent at ${current.remoteAddress} (epoch ${epoch}, datapath ${datapathId})`,
+      { path: 'hostLabel', fix: 'stop that agent, or give this one another host label' },
+    );
+  }
+  if (current.holdsLease && candidate.epoch < epoch) {
+    throw new HubError(
+      'host.epoch',
+      `host ${host} was registered with epoch ${epoch}, which is newer than ${candidate.epoch}`,
+      { path: 'epoch', fix: `register again when the lease is out, in ${Math.ceil(current.leaseLeftMs)} ms` },
+    );
+  }
+}
+
+async function answersPing(peer: Peer): Promise<boolean> {
+  try {
+    await peer.call(AgentPing, {}, { deadlineMs: PROBE_MS });
+    return true;
+  } catch {
+    return false;
+  }
+}

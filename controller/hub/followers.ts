@@ -1,0 +1,68 @@
+import type { Clock } from '../../rpc/index.js';
+import type { SwitchAnswer } from './types.js';
+
+/** How long the others' switches are waited for before they count as missing. */
+const FOLLOW_MS = 30_000;
+
+export interface Followed {
+  /** Hosts whose switches have acknowledged, by name. */
+  readonly hosts: string[];
+  readonly missing: { host: string; reason: string }[];
+}
+
+/** The switches of a network's other members while they take a new endpoint. */
+export class Followers {
+  readonly #acknowledged: string[] = [];
+  /** By host: why it has not acknowledged. */
+  readonly #missing = new Map<string, string>();
+  #open: number;
+  #stopTimer: (() => void) | undefined;
+  #onDone: ((followed: Followed) => void) | undefined;
+
+  constructor(answers: ReadonlyMap<string, Promise<SwitchAnswer>>, clock: Clock) {
+    this.#open = answers.size;
+    if (this.#open === 0) return;
+    this.#stopTimer = clock.after(FOLLOW_MS, () => {
+      this.#finish();
+    });
+    for (const [host, answer] of answers) {
+      this.#missing.set(host, 'timeout');
+      void answer.then(({ ok, reason = 'refused' }) => {
+        if (this.#open === 0) return;
+        if (ok) {
+          this.#missing.delete(host);
+          this.#acknowledged.push(host);
+        } else this.#missing.set(host, reason);
+        this.#open -= 1;
+        if (this.#open === 0) this.#finish();
+      });
+    }
+  }
+
+  /** All have acknowledged. */
+  get complete(): boolean {
+    return this.#missing.size === 0;
+  }
+
+  /** Nobody asks any more. */
+  cancel(): void {
+    this.#open = 0;
+    this.#stopTimer?.();
+  }
+
+  /** Calls back once, never before it returns, when all have answered or the time is up. */
+  whenDone(callback: (followed: Followed) => void): void {
+    this.#onDone = callback;
+    if (this.#open === 0) setImmediate(() => this.#finish());
+  }
+
+  #finish(): void {
+    this.#open = 0;
+    this.#stopTimer?.();
+    this.#onDone?.({
+      hosts: this.#acknowledged.sort(),
+      missing: [...this.#missing].sort().map(([host, reason]) => ({ host, reason })),
+    });
+    this.#onDone = undefined;
+  }
+}
