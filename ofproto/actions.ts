@@ -98,6 +98,8 @@ export type NiciraAction =
   | { readonly type: 'nx_set_queue'; readonly queueId: number }
   | { readonly type: 'pop_queue' }
   | { readonly type: 'exit' }
+  /** Outputs at most `maxLen` bytes of the packet. */
+  | { readonly type: 'output_trunc'; readonly port: number; readonly maxLen: number }
   | { readonly type: 'fin_timeout'; readonly finIdleTimeout: number; readonly finHardTimeout: number }
   | { readonly type: 'stack_push'; readonly src: Subfield }
   | { readonly type: 'stack_pop'; readonly dst: Subfield }

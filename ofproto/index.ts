@@ -1,8 +1,23 @@
 /** The only entry of the codec: OpenFlow 1.3.5 and the Nicira and ONF extensions, bytes <-> typed messages. No I/O. */
 export type * from './actions.js';
+export * from './address.js';
+export * from './builders.js';
 export * from './constants.js';
+export {
+  DecodeError,
+  Decoder,
+  type DecoderEvents,
+  type DecoderOptions,
+  decode,
+  type MessageHeader,
+} from './decoder.js';
+export { Encoder, type EncoderOptions, encode, encodedLength, MessageTooLong } from './encoder.js';
+export * from './errors.js';
 export type * from './messages.js';
 export type * from './multipart.js';
+export { MultipartAssembler, MultipartError, type MultipartLimits } from './multipart-assembler.js';
+export { NICIRA_EXPERIMENTER, NSH_EXPERIMENTER, ONF_EXPERIMENTER } from './oxm/extensions.js';
+export { internOpaque as opaqueField } from './oxm/codec.js';
 export {
   type Field,
   type FieldFormat,
@@ -11,7 +26,6 @@ export {
   type OxmValue,
   type Prerequisite,
 } from './oxm/field.js';
-export { NICIRA_EXPERIMENTER, NSH_EXPERIMENTER, ONF_EXPERIMENTER } from './oxm/extensions.js';
-export { F, type FieldName, fieldByName } from './oxm/registry.js';
 export { findOxm, type Match, type MatchSpec, matchOf, type Oxm, oxm } from './oxm/oxm.js';
+export { F, type FieldName, fieldByName } from './oxm/registry.js';
 export type * from './structures.js';

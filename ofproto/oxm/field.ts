@@ -46,7 +46,7 @@ export interface Field<V extends OxmValue = OxmValue> {
   /** `oxm_field`, 7 bits. */
   readonly number: number;
   /** Experimenter id where the class is `OFPXMC_EXPERIMENTER` (0xffff). */
-  readonly experimenter?: number;
+  readonly experimenter?: number | undefined;
   /** Bits that may be set in a value. 0 where the length varies. */
   readonly bits: number;
   /** Bytes of one value on the wire (the mask takes as many again). 0 where the length varies. */
@@ -59,12 +59,12 @@ export interface Field<V extends OxmValue = OxmValue> {
   readonly source: string;
   /** The mask that means "exactly this value": all bits set. Empty where the length varies. */
   readonly exactMask: V;
-  /** First four bytes of the TLV without a mask, as a signed 32-bit number. Length 0 where the length varies. */
+  /** First four bytes of the TLV without a mask, as a signed 32-bit number; the longest length where it varies. */
   readonly header: number;
-  /** First four bytes of the TLV with a mask, as a signed 32-bit number. Length 0 where the length varies. */
+  /** First four bytes of the TLV with a mask, as a signed 32-bit number; the longest length where it varies. */
   readonly maskedHeader: number;
   /** Set only on the descriptor of a field this library does not know: whether the TLV had its mask bit set. */
-  readonly hasMask?: boolean;
+  readonly hasMask?: boolean | undefined;
   /** The name, so that a match reads well as JSON. */
   toJSON(): string;
 }
@@ -167,6 +167,9 @@ export const variable = (number: number, wire: string, options: FieldOptions = {
   options: { maskable: true, format: 'bytes', ...options },
 });
 
+/** Bytes of the longest value of a field whose length varies (Geneve options in ovs-fields(7)). */
+export const MAX_VARIABLE_LENGTH = 124;
+
 /** What the fields of one table have in common. */
 export interface FieldSpace {
   readonly class: number;
@@ -180,13 +183,14 @@ export type FieldsOf<T extends Record<string, FieldRow<OxmValue>>> = {
   readonly [K in keyof T]: T[K] extends FieldRow<infer V> ? Field<V> : never;
 };
 
+/** One class for all descriptors, known and unknown, so that they have one shape in the engine. */
 class Descriptor<V extends OxmValue> implements Field<V> {
   readonly name: string;
   readonly ovsName: string;
   readonly wireName: string;
   readonly class: number;
   readonly number: number;
-  declare readonly experimenter?: number;
+  readonly experimenter: number | undefined;
   readonly bits: number;
   readonly bytes: number;
   readonly maskable: boolean;
@@ -197,15 +201,17 @@ class Descriptor<V extends OxmValue> implements Field<V> {
   readonly exactMask: V;
   readonly header: number;
   readonly maskedHeader: number;
+  readonly hasMask: boolean | undefined;
 
-  constructor(space: FieldSpace, name: string, row: FieldRow<V>) {
-    const prefixBytes = space.experimenter === undefined ? 0 : 4;
+  constructor(space: FieldSpace, name: string, row: FieldRow<V>, hasMask?: boolean) {
+    const prefix = space.experimenter === undefined ? 0 : 4;
+    const bytes = row.bytes === 0 ? MAX_VARIABLE_LENGTH : row.bytes;
     this.name = name;
     this.ovsName = row.options.ovsName ?? name;
     this.wireName = space.prefix + row.wire;
     this.class = space.class;
     this.number = row.number;
-    if (space.experimenter !== undefined) this.experimenter = space.experimenter;
+    this.experimenter = space.experimenter;
     this.bits = row.bits;
     this.bytes = row.bytes;
     this.maskable = row.options.maskable ?? false;
@@ -214,13 +220,9 @@ class Descriptor<V extends OxmValue> implements Field<V> {
     this.prerequisites = row.options.prerequisites ?? [];
     this.source = row.options.source ?? space.source;
     this.exactMask = row.exactMask;
-    this.header = tlvHeader(space.class, row.number, false, row.bytes === 0 ? 0 : prefixBytes + row.bytes);
-    this.maskedHeader = tlvHeader(
-      space.class,
-      row.number,
-      true,
-      row.bytes === 0 ? 0 : prefixBytes + 2 * row.bytes,
-    );
+    this.header = tlvHeader(space.class, row.number, false, prefix + bytes);
+    this.maskedHeader = tlvHeader(space.class, row.number, true, prefix + 2 * bytes);
+    this.hasMask = hasMask;
   }
 
   toJSON(): string {
@@ -252,25 +254,12 @@ export function opaqueField(
   hasMask: boolean,
   experimenter?: number,
 ): Field<Uint8Array> {
-  const name = `unknown_${oxmClass.toString(16)}_${number}`;
-  return {
-    name,
-    ovsName: name,
-    wireName: name,
+  const name = `unknown_0x${oxmClass.toString(16)}_${number}`;
+  const space = {
     class: oxmClass,
-    number,
-    ...(experimenter === undefined ? {} : { experimenter }),
-    bits: 0,
-    bytes: 0,
-    maskable: true,
-    kind: 'opaque',
-    format: 'bytes',
-    prerequisites: [],
+    prefix: '',
     source: 'unknown',
-    exactMask: new Uint8Array(0),
-    header: tlvHeader(oxmClass, number, hasMask, 0),
-    maskedHeader: tlvHeader(oxmClass, number, hasMask, 0),
-    hasMask,
-    toJSON: () => name,
+    ...(experimenter === undefined ? {} : { experimenter }),
   };
+  return new Descriptor(space, name, { ...variable(number, name), kind: 'opaque' }, hasMask);
 }
