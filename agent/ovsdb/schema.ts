@@ -37,7 +37,9 @@ export function defineTable<const C extends Columns>(name: string, columns: C): 
 
 type Json = unknown;
 
-/** Reference to the row that an `insert` with this `uuid-name` makes in the same transaction. */
+/**
+ * Reference to the row that an `insert` with this `uuid-name` makes in the same transaction. It can be a value, never part of a `where`.
+ */
 const NAMED = 'weft_row_';
 export const namedUuid = (name: string): string => `${NAMED}${name.replaceAll(/[^A-Za-z0-9_]/g, '_')}`;
 

@@ -1,0 +1,370 @@
+/**
+ * The agent of one host: the switch driver, the attachments, the session with the controller and the local socket, wired together.
+ *
+ * It comes through a restart of each of the others: of itself (attachments are in the switch's database and in the state file), of the
+ * switch (the bridge and its ports are made again), of the controller (registration with the whole truth). Ending it leaves the
+ * data plane as it is.
+ */
+import { unlinkSync } from 'node:fs';
+import { mkdir } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import {
+  AgentDetach,
+  AgentPing,
+  AgentStatus,
+  EndpointChanged,
+  EndpointFollowed,
+  listen,
+  Peer,
+  Router,
+  type EndpointView,
+  type Listener,
+} from '../rpc/index.js';
+import { Attachments } from './attachments.js';
+import type { BridgeSettings, BridgeState, SwitchDriver } from './drivers/driver.js';
+import { OvsDriver } from './drivers/ovs.js';
+import { AgentError, messageOf } from './error.js';
+import { HubSession } from './hub-session.js';
+import { linkMtu } from './linux/links.js';
+import { checkUplink, findUnderlay } from './linux/underlay.js';
+import { LocalAttach, LocalDetach, LocalStatus, type LocalStatusResult } from './local/methods.js';
+import { resolveOptions, type AgentOptions, type AgentSettings } from './options.js';
+import { StateFile } from './state-file.js';
+
+/** A running agent, for use in the same process. The methods are those of the local socket. */
+export interface Agent {
+  readonly hostLabel: string;
+  readonly datapathId: string;
+  attach: Attachments['attach'];
+  detach: Attachments['detach'];
+  status(): Promise<LocalStatusResult>;
+  /** Resolves when the controller has registered this host; rejects with `agent.disconnected`. */
+  registered(timeoutMs: number): Promise<void>;
+  /** Finish what runs, end the lease, close everything; the data plane stays. */
+  close(): Promise<void>;
+}
+
+/** MTU of networks on hosts that have no underlay for them: such endpoints reach only each other. */
+const LOCAL_MTU = 1_500;
+/** Bursts of changes in the switch's database are looked at once. */
+const RECONCILE_DELAY_MS = 100;
+const RECONCILE_RETRY_MS = 1_000;
+/** The kernel does not tell the agent that a namespace ended, and the switch not always. */
+const RECONCILE_INTERVAL_MS = 10_000;
+const MAX_LOCAL_CONNECTIONS = 256;
+const FOR_EVER_MS = 2 ** 31 - 1;
+
+/**
+ * Start an agent; resolves when its bridge is as it should be, which waits for Open vSwitch as long as it takes (`signal` ends that),
+ * and does not wait for the controller.
+ *
+ * Rejects with `agent.option.invalid`, `agent.uplink.*`, `agent.vtep.missing`, `agent.bridge.foreign`, `agent.port.failed`, `agent.running`; nothing
+ * was touched then but for the last two, of which nothing remains.
+ */
+export async function startAgent(options: AgentOptions, signal?: AbortSignal): Promise<Agent> {
+  const settings = resolveOptions(options);
+  await checkHost(settings);
+  const driver = new OvsDriver({ ovsdb: settings.ovsdb, bridge: settings.bridge, logger: settings.logger });
+  const agent = new RunningAgent(settings, driver);
+  const abort = (): void => driver.close();
+  signal?.addEventListener('abort', abort, { once: true });
+  try {
+    if (signal?.aborted) driver.close();
+    await agent.start();
+    return agent;
+  } catch (error) {
+    await agent.close();
+    throw error;
+  } finally {
+    signal?.removeEventListener('abort', abort);
+  }
+}
+
+async function checkHost(settings: AgentSettings): Promise<void> {
+  if (settings.vtepIp !== undefined) await findUnderlay(settings.vtepIp);
+  if (settings.uplink === undefined) return;
+  const [hub] = settings.hub;
+  await checkUplink(settings.uplink, {
+    sshConnection: settings.sshConnection,
+    force: settings.forceUplink,
+    ...(hub.kind === 'tcp' ? { controller: hub.host } : {}),
+    ...(settings.vtepIp === undefined ? {} : { vtepIp: settings.vtepIp }),
+  });
+}
+
+class RunningAgent implements Agent {
+  private readonly state: StateFile;
+  private readonly epoch: number;
+  private readonly attachments: Attachments;
+  private readonly hub: HubSession;
+  private readonly ends: (() => void)[] = [];
+  private readonly localPeers = new Set<Peer>();
+  private readonly registrationListeners = new Set<() => void>();
+  private bridge: BridgeState | undefined;
+  private problem = '';
+  private reconciling: Promise<void> | undefined;
+  private reconcileTimer: NodeJS.Timeout | undefined;
+  private closed = false;
+
+  constructor(
+    private readonly settings: AgentSettings,
+    private readonly driver: SwitchDriver,
+  ) {
+    const { logger, hostLabel } = settings;
+    this.state = new StateFile(settings.stateFile, logger);
+    // Grows with each start even when the clock went back.
+    this.epoch = Math.max(Date.now(), this.state.current.epoch + 1);
+    this.attachments = new Attachments({
+      driver,
+      hub: () => this.hub,
+      state: this.state,
+      hostLabel,
+      bridge: settings.bridge,
+      logger,
+      mtuOf: (view) => this.mtuOf(view),
+      needsChecksums: () => this.bridge?.datapathType !== 'system',
+    });
+    this.hub = new HubSession({
+      settings,
+      epoch: this.epoch,
+      router: this.hubRouter(),
+      attachments: () => this.attachments.list(),
+      underlayMtu: () => this.underlayMtu(),
+      onRegistered: async (stale) => {
+        await this.dropAll(stale);
+        this.catchUp();
+      },
+    });
+  }
+
+  get hostLabel(): string {
+    return this.settings.hostLabel;
+  }
+
+  get datapathId(): string {
+    return this.settings.datapathId;
+  }
+
+  readonly attach: Attachments['attach'] = (params) => this.attachments.attach(params);
+  readonly detach: Attachments['detach'] = (endpoint, options) => this.attachments.detach(endpoint, options);
+
+  async start(): Promise<void> {
+    await this.listenLocally();
+    await this.state.update({ epoch: this.epoch });
+    await this.driver.ready(FOR_EVER_MS);
+    await this.reconcile();
+    this.ends.push(
+      this.driver.onPorts(() => this.reconcileSoon(RECONCILE_DELAY_MS)),
+      this.driver.onState((state) => {
+        if (state === 'ready') this.reconcileSoon(0);
+      }),
+    );
+    const interval = setInterval(() => this.reconcileSoon(0), RECONCILE_INTERVAL_MS);
+    this.ends.push(() => clearInterval(interval));
+    this.hub.start();
+  }
+
+  async status(): Promise<LocalStatusResult> {
+    const { hostLabel, bridge, datapathId } = this.settings;
+    const underlayMtu = await this.underlayMtu();
+    return {
+      hostLabel,
+      bridge,
+      datapathId,
+      epoch: this.epoch,
+      controller: this.hub.registered ? 'registered' : 'disconnected',
+      switch: this.driver.state,
+      attachments: this.attachments.entries().map(([name, { endpoint, generation, namespace }]) => ({
+        endpoint,
+        interface: name,
+        generation,
+        ...(namespace === undefined ? {} : { netns: namespace }),
+      })),
+      problems: this.problems(),
+      ...(this.bridge === undefined ? {} : { datapathType: this.bridge.datapathType }),
+      ...(underlayMtu === undefined ? {} : { underlayMtu }),
+    };
+  }
+
+  async registered(timeoutMs: number): Promise<void> {
+    if (this.hub.registered) return;
+    await new Promise<void>((resolve, reject) => {
+      const done = (): void => {
+        clearTimeout(timer);
+        this.registrationListeners.delete(done);
+        resolve();
+      };
+      const timer = setTimeout(() => {
+        this.registrationListeners.delete(done);
+        reject(
+          new AgentError(
+            'agent.disconnected',
+            `the controller did not register this host in ${timeoutMs} ms`,
+          ),
+        );
+      }, timeoutMs);
+      this.registrationListeners.add(done);
+    });
+  }
+
+  async close(): Promise<void> {
+    if (this.closed) return;
+    this.closed = true;
+    clearTimeout(this.reconcileTimer);
+    for (const end of this.ends) end();
+    await this.reconciling?.catch(() => {});
+    await this.attachments.idle();
+    await this.hub.close();
+    for (const peer of this.localPeers) peer.close('the agent stopped');
+    this.driver.close();
+    this.settings.logger.info({ event: 'agent.stopped' });
+  }
+
+  private hubRouter(): Router {
+    const { logger } = this.settings;
+    return new Router()
+      .request(AgentPing, () => ({}))
+      .request(AgentStatus, () => ({
+        epoch: this.epoch,
+        attachments: [...this.attachments.list()],
+        problems: this.problems(),
+      }))
+      .request(AgentDetach, async ({ endpoint, reason }) => {
+        await this.attachments.drop(endpoint, reason);
+        return {};
+      })
+      .notification(EndpointChanged, ({ endpoint, view }) => {
+        if (view === undefined) return;
+        this.attachments.change(view).catch((error: unknown) => {
+          logger.warn({ event: 'endpoint.change.failed', endpoint, reason: messageOf(error) });
+        });
+      })
+      .notification(EndpointFollowed, ({ endpoint, missing }) => {
+        for (const { host, reason } of missing)
+          logger.warn({ event: 'endpoint.missing', endpoint, host, reason });
+      });
+  }
+
+  private async listenLocally(): Promise<void> {
+    const { socket, logger } = this.settings;
+    if (socket === undefined) return;
+    const router = new Router()
+      .request(LocalAttach, (params) => this.attachments.attach(params))
+      .request(LocalDetach, async ({ tenant, network, endpoint, release }) => {
+        const options = { reason: 'asked for', ...(release === undefined ? {} : { release }) };
+        return { detached: await this.attachments.detach(`${tenant}/${network}/${endpoint}`, options) };
+      })
+      .request(LocalStatus, () => this.status());
+    await mkdir(dirname(socket), { recursive: true });
+    let listener: Listener;
+    try {
+      listener = await listen(
+        { kind: 'unix', path: socket },
+        (stream) => {
+          const peer = new Peer(stream, {
+            router,
+            pauseWhileBlocked: true,
+            onUnexpected: (error, method) => {
+              logger.error({ event: 'local.handler.failed', method, reason: messageOf(error) });
+            },
+          });
+          this.localPeers.add(peer);
+          peer.onClose(() => this.localPeers.delete(peer));
+        },
+        { maxConnections: MAX_LOCAL_CONNECTIONS, socketMode: 0o600 },
+      );
+    } catch (error) {
+      throw new AgentError('agent.running', `cannot serve ${socket}: ${messageOf(error)}`, {
+        path: 'socket',
+        fix: 'stop the other agent, or choose another --socket',
+        cause: error,
+      });
+    }
+    this.ends.push(() => {
+      listener.close();
+      try {
+        unlinkSync(socket);
+      } catch {
+        // Closing the server removes the file on most versions of Node.
+      }
+    });
+  }
+
+  private problems(): string[] {
+    return [...(this.bridge?.problems ?? []), ...(this.problem === '' ? [] : [this.problem])];
+  }
+
+  private reconcileSoon(delayMs: number): void {
+    if (this.closed || this.driver.state !== 'ready') return;
+    clearTimeout(this.reconcileTimer);
+    this.reconcileTimer = setTimeout(() => {
+      this.reconcile().catch((error: unknown) => {
+        const reason = messageOf(error);
+        if (reason !== this.problem) this.settings.logger.warn({ event: 'reconcile.failed', reason });
+        this.problem = reason;
+        this.reconcileSoon(RECONCILE_RETRY_MS);
+      });
+    }, delayMs);
+  }
+
+  /** Bridge, ports and legs as they should be; one run at a time. */
+  private async reconcile(): Promise<void> {
+    await this.reconciling?.catch(() => {});
+    this.reconciling = this.reconcileNow();
+    await this.reconciling;
+  }
+
+  private async reconcileNow(): Promise<void> {
+    const problems = this.bridge?.problems;
+    this.bridge = await this.driver.ensureBridge(this.bridgeSettings());
+    if (this.bridge.problems.join() !== problems?.join()) {
+      for (const problem of this.bridge.problems)
+        this.settings.logger.warn({ event: 'bridge.problem', problem });
+    }
+    await this.attachments.reconcile();
+    this.problem = '';
+  }
+
+  private bridgeSettings(): BridgeSettings {
+    const { bridge, hostLabel, datapathId, openflow, vtepIp, uplink, datapath } = this.settings;
+    return {
+      bridge,
+      hostLabel,
+      datapathId,
+      controllers: openflow,
+      datapath,
+      ...(vtepIp === undefined ? {} : { vtepIp }),
+      ...(uplink === undefined ? {} : { uplink }),
+    };
+  }
+
+  /** After a registration; nobody waits for it. */
+  private catchUp(): void {
+    setImmediate(() => {
+      for (const listener of this.registrationListeners) listener();
+      this.attachments.releasePending().catch((error: unknown) => {
+        this.settings.logger.warn({ event: 'endpoint.release.failed', reason: messageOf(error) });
+      });
+    });
+  }
+
+  private async dropAll(stale: readonly string[]): Promise<void> {
+    for (const endpoint of stale)
+      await this.attachments.drop(endpoint, 'the controller does not hold it here');
+  }
+
+  private async underlayMtu(): Promise<number | undefined> {
+    const { vtepIp, uplink } = this.settings;
+    if (vtepIp !== undefined) return (await findUnderlay(vtepIp)).mtu;
+    return uplink === undefined ? undefined : await linkMtu(uplink);
+  }
+
+  private async mtuOf(view: EndpointView): Promise<number> {
+    const { vtepIp, uplink } = this.settings;
+    if (view.encapsulation === 'vlan') {
+      return (uplink === undefined ? undefined : await linkMtu(uplink)) ?? LOCAL_MTU;
+    }
+    const underlay = vtepIp === undefined ? LOCAL_MTU : (await findUnderlay(vtepIp)).mtu;
+    return underlay - view.mtuOverhead;
+  }
+}

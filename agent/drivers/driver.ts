@@ -1,0 +1,57 @@
+/**
+ * What the agent needs of a software switch. `ovs.ts` is the one implementation; the interface holds no term of OVSDB, so that
+ * a Linux bridge or macvlan can stand behind it.
+ */
+import type { AttachmentRecord } from '../records.js';
+
+/** The integration bridge as the agent wants it. */
+export interface BridgeSettings {
+  readonly bridge: string;
+  readonly hostLabel: string;
+  /** 16 lower-case hexadecimal digits. */
+  readonly datapathId: string;
+  /** OpenFlow targets, `tcp:HOST:PORT`. */
+  readonly controllers: readonly string[];
+  /** Local address of tunnels; absent: no tunnel port. */
+  readonly vtepIp?: string;
+  /** Interface that becomes the VLAN uplink; absent: none. */
+  readonly uplink?: string;
+  /** `auto`: the kernel datapath where the kernel has one, the userspace datapath else. */
+  readonly datapath: 'auto' | 'netdev' | 'system';
+}
+
+export interface BridgeState {
+  readonly datapathType: 'netdev' | 'system';
+  /** What works less than wanted, as sentences for people. */
+  readonly problems: readonly string[];
+}
+
+export type DriverState = 'connecting' | 'ready' | 'closed';
+
+/** A port of the bridge that carries an endpoint, as the switch remembers it. */
+export interface AttachedPort {
+  readonly interface: string;
+  readonly record: AttachmentRecord;
+}
+
+export interface SwitchDriver {
+  readonly state: DriverState;
+  /** Resolves when the switch is there and its ports are known. */
+  ready(timeoutMs: number): Promise<void>;
+  /** The switch came (back) or went. Returns the function that ends the listening. */
+  onState(listener: (state: DriverState) => void): () => void;
+  /** Something about the bridge's ports changed: look at {@link ports} again. */
+  onPorts(listener: () => void): () => void;
+  /**
+   * Make the bridge, its tunnel port, its uplink and its controllers as wanted, in one step; what is so already is left alone.
+   * Rejects with `agent.bridge.foreign`, `agent.port.failed`.
+   */
+  ensureBridge(settings: BridgeSettings): Promise<BridgeState>;
+  /** Endpoint ports on the bridge, with what was remembered about them. */
+  ports(): readonly AttachedPort[];
+  /** Make the interface a port, or renew what is remembered of it; resolves when the port is usable. Rejects with `agent.port.failed`. */
+  addPort(interfaceName: string, record: AttachmentRecord): Promise<void>;
+  /** No error when there is no such port. */
+  removePort(interfaceName: string): Promise<void>;
+  close(): void;
+}

@@ -1,0 +1,158 @@
+/**
+ * The agent's side of the hub: one connection kept up, registration with the whole truth on each, heartbeats in between, and calls for
+ * whoever attaches endpoints.
+ */
+import {
+  AgentDeregister,
+  AgentHeartbeat,
+  AgentRegister,
+  AgentSnapshot,
+  Client,
+  EndpointAttach,
+  EndpointDetach,
+  EndpointRequest,
+  PROTOCOL_VERSION,
+  TUNNEL_INTERFACE,
+  type Attachment,
+  type ParamsOf,
+  type Peer,
+  type RequestType,
+  type ResultOf,
+  type Router,
+} from '../rpc/index.js';
+import { AgentError, messageOf } from './error.js';
+import type { AgentSettings } from './options.js';
+
+export interface HubSessionOptions {
+  readonly settings: AgentSettings;
+  readonly epoch: number;
+  /** What the agent answers and hears. */
+  readonly router: Router;
+  attachments(): readonly Attachment[];
+  underlayMtu(): Promise<number | undefined>;
+  /** Called after each registration, before calls may go out; attachments that the controller does not hold any more come with it. */
+  onRegistered(stale: readonly string[], peer: Peer): Promise<void>;
+}
+
+const DEREGISTER_DEADLINE_MS = 1_000;
+
+export class HubSession {
+  private readonly client: Client;
+  private heartbeat: NodeJS.Timeout | undefined;
+  private failure = '';
+
+  constructor(private readonly options: HubSessionOptions) {
+    const { settings, router } = options;
+    const { logger } = settings;
+    this.client = new Client({
+      addresses: settings.hub,
+      router,
+      onUp: (peer) => this.register(peer),
+      onDown: (reason, retryMs) => {
+        clearInterval(this.heartbeat);
+        // One line per kind of failure, not one per attempt.
+        if (reason !== this.failure) logger.warn({ event: 'hub.disconnected', reason, retryMs });
+        this.failure = reason;
+      },
+      onUnexpected: (error, method) => {
+        logger.error({ event: 'hub.handler.failed', method, reason: messageOf(error) });
+      },
+      onIgnored: (reason, method) => {
+        logger.debug({ event: 'hub.ignored', method, reason: reason.message });
+      },
+    });
+  }
+
+  start(): void {
+    this.client.start();
+  }
+
+  get registered(): boolean {
+    return this.client.peer !== undefined;
+  }
+
+  request(params: ParamsOf<typeof EndpointRequest>): Promise<ResultOf<typeof EndpointRequest>> {
+    return this.call(EndpointRequest, params);
+  }
+
+  attach(params: ParamsOf<typeof EndpointAttach>): Promise<ResultOf<typeof EndpointAttach>> {
+    const { deadlineMs } = params;
+    // The controller ends the call at its deadline with a better error than ours would be.
+    return this.call(
+      EndpointAttach,
+      params,
+      deadlineMs === undefined ? {} : { deadlineMs: deadlineMs + 1_000 },
+    );
+  }
+
+  detach(params: ParamsOf<typeof EndpointDetach>): Promise<ResultOf<typeof EndpointDetach>> {
+    return this.call(EndpointDetach, params);
+  }
+
+  /** Send the whole truth again; gives attachments that the controller does not hold any more. */
+  async snapshot(): Promise<readonly string[]> {
+    const attachments = [...this.options.attachments()];
+    return (await this.call(AgentSnapshot, { epoch: this.options.epoch, attachments })).stale;
+  }
+
+  /** End the lease, if there is a connection, and the connection. Flow entries stay. */
+  async close(): Promise<void> {
+    clearInterval(this.heartbeat);
+    try {
+      const { peer } = this.client;
+      await peer?.call(
+        AgentDeregister,
+        { epoch: this.options.epoch },
+        { deadlineMs: DEREGISTER_DEADLINE_MS },
+      );
+    } catch (error) {
+      this.options.settings.logger.debug({ event: 'hub.deregister.failed', reason: messageOf(error) });
+    }
+    this.client.stop();
+  }
+
+  private call<T extends RequestType>(
+    type: T,
+    params: ParamsOf<T>,
+    options: { readonly deadlineMs?: number } = {},
+  ): Promise<ResultOf<T>> {
+    const { peer } = this.client;
+    if (peer !== undefined) return peer.call(type, params, options);
+    const why = this.failure === '' ? '' : `: ${this.failure}`;
+    return Promise.reject(
+      new AgentError('agent.disconnected', `the agent is not connected to the controller${why}`, {
+        fix: 'try again when the controller is back',
+      }),
+    );
+  }
+
+  private async register(peer: Peer): Promise<void> {
+    const { settings, epoch } = this.options;
+    const underlayMtu = await this.options.underlayMtu();
+    const { leaseMs, controllerId, stale } = await peer.call(AgentRegister, {
+      protocol: PROTOCOL_VERSION,
+      hostLabel: settings.hostLabel,
+      epoch,
+      datapathId: settings.datapathId,
+      bridge: settings.bridge,
+      ...(settings.vtepIp === undefined ? {} : { vtepIp: settings.vtepIp, tunnelPort: TUNNEL_INTERFACE }),
+      ...(settings.uplink === undefined ? {} : { uplink: settings.uplink }),
+      ...(underlayMtu === undefined ? {} : { underlayMtu }),
+      attachments: [...this.options.attachments()],
+    });
+    this.failure = '';
+    settings.logger.info({ event: 'hub.registered', controllerId, leaseMs, stale: stale.length });
+    await this.options.onRegistered(stale, peer);
+    clearInterval(this.heartbeat);
+    this.heartbeat = setInterval(() => void this.beat(peer, leaseMs), Math.max(1, leaseMs / 3));
+  }
+
+  private async beat(peer: Peer, leaseMs: number): Promise<void> {
+    try {
+      await peer.call(AgentHeartbeat, { epoch: this.options.epoch }, { deadlineMs: leaseMs });
+    } catch (error) {
+      // A controller that forgot us, or that is stuck: the next connection registers anew.
+      peer.close(`heartbeat: ${messageOf(error)}`);
+    }
+  }
+}

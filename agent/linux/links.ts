@@ -1,0 +1,154 @@
+/**
+ * Links of the host and legs of network namespaces, through iproute2.
+ *
+ * Links that the agent makes carry an alias `weft:<owner>:<endpoint>`, so that what a crash left half made is found again.
+ */
+import { existsSync } from 'node:fs';
+import { AgentError } from '../error.js';
+import { command, runCommand } from './command.js';
+
+interface LinkJson {
+  readonly ifname: string;
+  readonly mtu: number;
+  readonly ifalias?: string;
+}
+
+/** The leg of a namespace as it should be. */
+export interface Leg {
+  /** Name of the end that stays in the host. */
+  readonly hostInterface: string;
+  readonly namespace: string;
+  readonly innerInterface: string;
+  readonly mac: string;
+  /** Bytes. */
+  readonly mtu: number;
+  readonly alias: string;
+  /** Turn checksum offload off: packets through the userspace datapath would leave without checksums. */
+  readonly checksums: boolean;
+}
+
+/** Addresses with prefix length, gateways without. */
+export interface LegAddresses {
+  readonly addresses: readonly string[];
+  readonly gateways: readonly string[];
+}
+
+const inside = (namespace: string, argv: readonly string[]): string[] => [
+  'nsenter',
+  `--net=${namespace}`,
+  '--',
+  ...argv,
+];
+
+function isIPv6Text(address: string): boolean {
+  return address.includes(':');
+}
+
+/** MTU of a link in bytes; undefined when there is no such link. */
+export async function linkMtu(name: string): Promise<number | undefined> {
+  const result = await runCommand(['ip', '-json', 'link', 'show', 'dev', name]);
+  if (result.exitCode !== 0) return undefined;
+  return (JSON.parse(result.stdout) as LinkJson[])[0]?.mtu;
+}
+
+export async function linkExists(name: string): Promise<boolean> {
+  return (await linkMtu(name)) !== undefined;
+}
+
+/** All links of the host by name, with the alias where there is one. */
+export async function listLinks(): Promise<ReadonlyMap<string, string | undefined>> {
+  const links = JSON.parse(await command(['ip', '-json', 'link', 'show'])) as LinkJson[];
+  return new Map(links.map((link) => [link.ifname, link.ifalias]));
+}
+
+/** No error when it is gone already. */
+export async function deleteLink(name: string): Promise<void> {
+  const result = await runCommand(['ip', 'link', 'delete', 'dev', name]);
+  if (result.exitCode !== 0 && (await linkExists(name))) {
+    throw new AgentError('agent.command.failed', `ip link delete ${name}: ${result.stderr.trim()}`);
+  }
+}
+
+/**
+ * Make the veth pair with its inner end, down, in the namespace and its outer end, up, in the host. Nothing is left when it fails.
+ * Rejects with `agent.namespace.missing`, `agent.interface.exists`, `agent.command.failed`.
+ */
+export async function createLeg(leg: Leg): Promise<void> {
+  const { hostInterface, namespace, innerInterface, mac, mtu } = leg;
+  if (!existsSync(namespace)) {
+    throw new AgentError('agent.namespace.missing', `there is no network namespace ${namespace}`, {
+      path: 'netns',
+      fix: 'give the path of a namespace, such as /run/netns/NAME or /proc/PID/ns/net',
+    });
+  }
+  const existing = await runCommand(inside(namespace, ['ip', 'link', 'show', 'dev', innerInterface]));
+  if (existing.exitCode === 0) {
+    throw new AgentError(
+      'agent.interface.exists',
+      `${namespace} has an interface ${innerInterface} already`,
+      {
+        path: 'innerInterface',
+        fix: 'choose another name',
+      },
+    );
+  }
+  const pair = `mtu ${mtu} type veth peer name ${innerInterface} mtu ${mtu} address ${mac} netns ${namespace}`;
+  await command(['ip', 'link', 'add', hostInterface, ...pair.split(' ')]);
+  try {
+    await Promise.all([
+      command(
+        ['ip', '-batch', '-'],
+        `link set dev ${hostInterface} alias ${leg.alias} addrgenmode none\nlink set dev ${hostInterface} up\n`,
+      ),
+      leg.checksums ? command(inside(namespace, ['ethtool', '-K', innerInterface, 'tx', 'off'])) : undefined,
+    ]);
+  } catch (error) {
+    await deleteLink(hostInterface);
+    throw error;
+  }
+}
+
+/** Give the leg its addresses, bring it up and route through it. Repeating it is no error; addresses that are not named go. */
+export async function configureLeg(
+  namespace: string,
+  innerInterface: string,
+  { addresses, gateways }: LegAddresses,
+): Promise<void> {
+  const shown = JSON.parse(
+    await command(inside(namespace, ['ip', '-json', 'addr', 'show', 'dev', innerInterface])),
+  ) as { addr_info?: { local: string; prefixlen: number; scope: string }[] }[];
+  const present = (shown[0]?.addr_info ?? [])
+    .filter((address) => address.scope === 'global')
+    .map((address) => `${address.local}/${address.prefixlen}`);
+  const lines = [
+    ...present
+      .filter((cidr) => !addresses.includes(cidr))
+      .map((cidr) => `addr delete ${cidr} dev ${innerInterface}`),
+    // The controller gave the address to nobody else, so duplicate address detection would only delay it.
+    ...addresses
+      .filter((cidr) => !present.includes(cidr))
+      .map((cidr) => `addr add ${cidr} dev ${innerInterface}${isIPv6Text(cidr) ? ' nodad' : ''}`),
+    `link set dev ${innerInterface} up`,
+  ];
+  await command(inside(namespace, ['ip', '-batch', '-']), `${lines.join('\n')}\n`);
+  for (const gateway of gateways) await routeDefault(namespace, innerInterface, gateway);
+}
+
+/** A second leg does not take the default route from the first. */
+async function routeDefault(namespace: string, innerInterface: string, gateway: string): Promise<void> {
+  const family = isIPv6Text(gateway) ? '-6' : '-4';
+  const shown = await command(inside(namespace, ['ip', '-json', family, 'route', 'show', 'default']));
+  const routes = JSON.parse(shown || '[]') as { dev?: string }[];
+  if (routes.some((route) => route.dev !== innerInterface)) return;
+  await command(
+    inside(namespace, ['ip', family, 'route', 'replace', 'default', 'via', gateway, 'dev', innerInterface]),
+  );
+}
+
+export async function setMtu(name: string, mtu: number): Promise<void> {
+  await command(['ip', 'link', 'set', 'dev', name, 'mtu', `${mtu}`]);
+}
+
+export async function setUp(name: string): Promise<void> {
+  await command(['ip', 'link', 'set', 'dev', name, 'up']);
+}

@@ -1,0 +1,150 @@
+/** The agent's options, their defaults and what is checked of them before anything is touched. */
+import { createHash } from 'node:crypto';
+import { isIP } from 'node:net';
+import { join } from 'node:path';
+import { parseAddress, type Address } from '../rpc/index.js';
+import { AgentError } from './error.js';
+import { silentLogger, type Logger } from './logger.js';
+import { parseRemote } from './ovsdb/index.js';
+
+export interface AgentOptions {
+  /** Name of this host, unique in the cluster. */
+  readonly hostLabel: string;
+  /** The controller's hub, `HOST[:PORT]` (port 9001 by default) or `unix:PATH`; several of a cluster, separated by commas. */
+  readonly controller: string;
+  /** OpenFlow targets of the bridge, `HOST:PORT` separated by commas (default: the controller's hosts, port 6653). */
+  readonly openflow?: string;
+  /** Integration bridge (default br-int). */
+  readonly bridge?: string;
+  /** Local address of VXLAN tunnels; absent: no VXLAN on this host. */
+  readonly vtepIp?: string;
+  /** Interface in the VLAN underlay; absent: no VLAN on this host. */
+  readonly uplink?: string;
+  /** Take the uplink even if it carries the default route or the session the agent was started from. */
+  readonly forceUplink?: boolean;
+  /** `unix:PATH` or `tcp:HOST:PORT` (default unix:/run/openvswitch/db.sock). */
+  readonly ovsdb?: string;
+  /** Datapath of a new bridge (default auto). */
+  readonly datapath?: 'auto' | 'netdev' | 'system';
+  /** Unix socket for local requests (default /run/weft/agent.sock); `false`: none. */
+  readonly socket?: string | false;
+  /** Folder of the state file (default /var/lib/weft/agent). */
+  readonly stateDirectory?: string;
+  readonly logger?: Logger;
+  /** SSH_CONNECTION of whoever starts the agent (default: from the environment). */
+  readonly sshConnection?: string | undefined;
+}
+
+/** The options with everything filled in. */
+export interface AgentSettings {
+  readonly hostLabel: string;
+  readonly hub: readonly [Address, ...Address[]];
+  readonly openflow: readonly string[];
+  readonly bridge: string;
+  readonly vtepIp: string | undefined;
+  readonly uplink: string | undefined;
+  readonly forceUplink: boolean;
+  readonly ovsdb: string;
+  readonly datapath: 'auto' | 'netdev' | 'system';
+  readonly socket: string | undefined;
+  readonly stateFile: string;
+  readonly datapathId: string;
+  readonly logger: Logger;
+  readonly sshConnection: string | undefined;
+}
+
+const HUB_PORT = 9001;
+const OPENFLOW_PORT = 6653;
+
+function invalid(path: string, message: string, fix: string): AgentError {
+  return new AgentError('agent.option.invalid', `${path}: ${message}`, { path, fix });
+}
+
+function parseAddresses(path: string, text: string, defaultPort: number): [Address, ...Address[]] {
+  const parts = text
+    .split(',')
+    .map((part) => part.trim())
+    .filter((part) => part !== '');
+  const [first, ...others] = parts.map((part) => {
+    try {
+      return parseAddress(part, defaultPort);
+    } catch {
+      throw invalid(path, `'${part}' is no address`, 'write HOST:PORT, [IPV6]:PORT or unix:PATH');
+    }
+  });
+  if (first === undefined) throw invalid(path, 'is empty', 'name the controller, as HOST or HOST:PORT');
+  return [first, ...others];
+}
+
+/** An address as Open vSwitch writes controller targets (ovs-vsctl(8)). */
+function openflowTarget(address: Address): string {
+  if (address.kind === 'unix') return `unix:${address.path}`;
+  return address.host.includes(':')
+    ? `tcp:[${address.host}]:${address.port}`
+    : `tcp:${address.host}:${address.port}`;
+}
+
+/** The datapath id is made of the host label, so that it is the same after any loss of the switch's database and the agent's state. */
+export function datapathIdOf(hostLabel: string): string {
+  return createHash('sha256').update(`weft datapath ${hostLabel}`).digest('hex').slice(0, 16);
+}
+
+/** @throws AgentError `agent.option.invalid` */
+export function resolveOptions(options: AgentOptions): AgentSettings {
+  const { hostLabel, bridge = 'br-int', vtepIp, uplink, datapath = 'auto' } = options;
+  if (!/^[A-Za-z0-9]([A-Za-z0-9._-]{0,251}[A-Za-z0-9])?$/.test(hostLabel)) {
+    throw invalid(
+      'hostLabel',
+      `'${hostLabel}' is no host label`,
+      'use letters, digits, dots, dashes, underscores',
+    );
+  }
+  if (!/^[^\s/]{1,15}$/.test(bridge)) {
+    throw invalid(
+      'bridge',
+      `'${bridge}' is no interface name`,
+      'use at most 15 characters without / and spaces',
+    );
+  }
+  if (uplink !== undefined && !/^[^\s/]{1,15}$/.test(uplink)) {
+    throw invalid('uplink', `'${uplink}' is no interface name`, 'see: ip link');
+  }
+  if (uplink === bridge)
+    throw invalid('uplink', 'is the bridge itself', 'name a network interface of the host');
+  if (vtepIp !== undefined && isIP(vtepIp) === 0) {
+    throw invalid('vtepIp', `'${vtepIp}' is no IP address`, 'give it without prefix length');
+  }
+  if (!['auto', 'netdev', 'system'].includes(datapath)) {
+    throw invalid('datapath', `'${datapath}' is unknown`, 'auto, netdev or system');
+  }
+  const ovsdb = options.ovsdb ?? 'unix:/run/openvswitch/db.sock';
+  parseRemote(ovsdb);
+  const hub = parseAddresses('controller', options.controller, HUB_PORT);
+  const openflow =
+    options.openflow === undefined
+      ? hub.flatMap((address) => (address.kind === 'tcp' ? [{ ...address, port: OPENFLOW_PORT }] : []))
+      : parseAddresses('openflow', options.openflow, OPENFLOW_PORT);
+  if (openflow.length === 0) {
+    throw invalid(
+      'openflow',
+      'is needed when the hub is a unix socket',
+      'give HOST:PORT of the OpenFlow listener',
+    );
+  }
+  return {
+    hostLabel,
+    hub,
+    openflow: openflow.map(openflowTarget),
+    bridge,
+    vtepIp,
+    uplink,
+    forceUplink: options.forceUplink ?? false,
+    ovsdb,
+    datapath,
+    socket: options.socket === false ? undefined : (options.socket ?? '/run/weft/agent.sock'),
+    stateFile: join(options.stateDirectory ?? '/var/lib/weft/agent', `${bridge}.json`),
+    datapathId: datapathIdOf(hostLabel),
+    logger: options.logger ?? silentLogger,
+    sshConnection: 'sshConnection' in options ? options.sshConnection : process.env['SSH_CONNECTION'],
+  };
+}
