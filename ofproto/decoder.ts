@@ -92,8 +92,13 @@ export class Decoder {
     return this.held;
   }
 
-  /** Takes the next bytes of the connection. Nothing refers to `chunk` after the call. */
-  push(chunk: Uint8Array): void {
+  /** Takes the next bytes of the connection. Nothing refers to them after the call. */
+  push(received: Uint8Array): void {
+    // A Buffer's own slice() does not copy, and a message must not hold views of what the socket read.
+    const chunk =
+      received.constructor === Uint8Array
+        ? received
+        : new Uint8Array(received.buffer, received.byteOffset, received.length);
     let from = 0;
     while (this.held > 0 && from < chunk.length && !this.dead) from = this.complete(chunk, from);
     if (this.dead || from === chunk.length) return;

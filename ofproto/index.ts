@@ -17,6 +17,7 @@ export type * from './messages.js';
 export type * from './multipart.js';
 export { MultipartAssembler, MultipartError, type MultipartLimits } from './multipart-assembler.js';
 export { NICIRA_EXPERIMENTER, NSH_EXPERIMENTER, ONF_EXPERIMENTER } from './oxm/extensions.js';
+export { canonicalMatch, canonicalOxm, flowKey, normaliseMatch } from './oxm/canonical.js';
 export { internOpaque as opaqueField } from './oxm/codec.js';
 export {
   type Field,
