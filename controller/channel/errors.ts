@@ -1,4 +1,5 @@
 import type { ErrorMessage, Message } from '../../ofproto/index.js';
+import { errorName } from '../../ofproto/index.js';
 
 /**
  * Codes of `SwitchError`:
@@ -20,8 +21,8 @@ export class SwitchError extends Error {
   override readonly name = 'SwitchError';
   readonly code: SwitchErrorCode;
   /** The OpenFlow error, where `code` is `switch.error`. */
-  readonly error?: ErrorMessage;
-  readonly fix?: string;
+  declare readonly error?: ErrorMessage;
+  declare readonly fix?: string;
 
   constructor(
     code: SwitchErrorCode,
@@ -38,3 +39,7 @@ export class SwitchError extends Error {
 /** A message for people: what it is and its xid. */
 export const describeMessage = (message: Message): string =>
   `${'multipartType' in message ? `${message.type} ${message.multipartType}` : message.type} (xid ${message.xid})`;
+
+/** The name of an error as the specification writes it, such as `OFPBAC_BAD_OUT_GROUP`. */
+export const nameOfError = ({ errorType, code, experimenter }: ErrorMessage): string =>
+  errorName(errorType, code, experimenter);

@@ -6,3 +6,5 @@ export type { ChannelOptions, RoleChoice } from './options.js';
 export type * from './session.js';
 export type { Rate } from './token-bucket.js';
 export type * from './transaction.js';
+export { ChannelListener, type ListenerCounters } from './listener.js';
+export { TurnEncoder } from './turn-encoder.js';

@@ -64,8 +64,8 @@ export interface ChannelOptions {
   readonly writeLimit: number;
   /** Longest time reading stops; after it reading goes on and packet-ins are shed instead. Default 250. */
   readonly readPauseLimitMs: number;
-  /** Bytes of one reassembled multipart reply. Default 256 MiB. */
-  readonly multipartLimit: number;
+  /** Records of one reassembled multipart reply. Default 4,000,000. */
+  readonly multipartRecords: number;
   /** Messages that cannot be parsed, per connection, after which it is closed. Default 1,000. */
   readonly maxMalformed: number;
 }
@@ -97,7 +97,7 @@ export function withDefaults(options: Partial<ChannelOptions>): ChannelOptions {
     writeHighWaterMark: 1 << 20,
     writeLimit: 64 << 20,
     readPauseLimitMs: 250,
-    multipartLimit: 256 << 20,
+    multipartRecords: 4_000_000,
     maxMalformed: 1_000,
     ...options,
   };

@@ -1,6 +1,7 @@
 /**
- * A private Open vSwitch for one test file: its own ovsdb-server and ovs-vswitchd in a temporary folder, userspace datapath,
- * nothing shared with the host's. For several hosts with namespaces and links, see `topologies/lab`.
+ * A private Open vSwitch for one test file or bench: its own ovsdb-server and ovs-vswitchd in a temporary folder. OpenFlow is the
+ * real thing; devices are Open vSwitch's own dummies, so that nothing appears on the host, whose interface names are everybody's
+ * (each userspace datapath wants one called ovs-netdev). For packets on real links between hosts, see `topologies/lab`.
  */
 import { execFile, spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
@@ -40,6 +41,8 @@ export class OpenVSwitch {
     this.#switchd = this.#spawn('ovs-vswitchd', [
       `unix:${this.#socket('db.sock')}`,
       `--unixctl=${this.#socket('vswitchd.ctl')}`,
+      '--disable-system',
+      '--enable-dummy=override',
     ]);
     await this.vsctl('--timeout=20', 'set', 'Open_vSwitch', '.', `external_ids:started=${Date.now()}`);
   }
@@ -77,9 +80,9 @@ export class OpenVSwitch {
     return `unix:${this.#socket(`${bridge}.mgmt`)}`;
   }
 
-  /** Adds a userspace bridge that speaks OpenFlow 1.3, with a datapath id of 16 hex digits. */
+  /** Adds a bridge that speaks OpenFlow 1.3, with a datapath id of 16 hex digits. */
   async addBridge(name: string, datapathId: string): Promise<void> {
-    const settings = ['datapath_type=netdev', 'fail_mode=secure', 'protocols=OpenFlow13'];
+    const settings = ['datapath_type=dummy', 'fail_mode=secure', 'protocols=OpenFlow13'];
     const datapath = `other-config:datapath-id=${datapathId}`;
     await this.vsctl('add-br', name, '--', 'set', 'bridge', name, ...settings, datapath);
   }
@@ -102,15 +105,20 @@ export class OpenVSwitch {
   }
 
   #spawn(command: string, args: string[]): ChildProcess {
-    return spawn(command, [...args, '--log-file=/dev/null', '-vconsole:off'], {
-      stdio: 'ignore',
-      env: {
-        ...process.env,
-        OVS_RUNDIR: this.directory,
-        OVS_LOGDIR: this.directory,
-        OVS_DBDIR: this.directory,
+    // Whatever ends this process, SIGKILL included, ends what it has started.
+    return spawn(
+      'setpriv',
+      ['--pdeathsig', 'KILL', command, ...args, '--log-file=/dev/null', '-vconsole:off'],
+      {
+        stdio: 'ignore',
+        env: {
+          ...process.env,
+          OVS_RUNDIR: this.directory,
+          OVS_LOGDIR: this.directory,
+          OVS_DBDIR: this.directory,
+        },
       },
-    });
+    );
   }
 }
 

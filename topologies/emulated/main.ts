@@ -1,0 +1,64 @@
+/** A fleet of emulated switches in a process of its own: `node dist/topologies/emulated/main.js --help`. */
+import { parseArgs } from 'node:util';
+import { EmulatedFleet } from './emulated-fleet.js';
+
+const USAGE = `Usage: main.js --controller HOST:PORT [--count N] [--first ID] [--ports N] [--store] [--reconnect MS] [--delay MS]
+
+  --controller HOST:PORT  where the controller listens
+  --count N               switches (default 1)
+  --first ID              datapath id of the first, hexadecimal (default 1)
+  --ports N               ports per switch, named p1 to pN (default 0)
+  --store                 keep entries, so that they read back
+  --reconnect MS          connect again this long after a connection is lost
+  --delay MS              wait before every answer
+
+Prints "connected N" when all are connected. Each line "counters" on standard input is answered with the sum of the counters as
+JSON. Ends when standard input ends, or on SIGINT or SIGTERM.`;
+
+const { values } = parseArgs({
+  options: {
+    controller: { type: 'string' },
+    count: { type: 'string', default: '1' },
+    first: { type: 'string', default: '1' },
+    ports: { type: 'string', default: '0' },
+    store: { type: 'boolean', default: false },
+    reconnect: { type: 'string' },
+    delay: { type: 'string', default: '0' },
+    help: { type: 'boolean', default: false },
+  },
+});
+
+const [, host, port] = /^(.*):(\d+)$/.exec(values.controller ?? '') ?? [];
+if (values.help || host === undefined || port === undefined) {
+  console.log(USAGE);
+  process.exit(values.help ? 0 : 2);
+}
+
+const fleet = await EmulatedFleet.start({
+  controller: { host: host.replace(/^\[|\]$/g, ''), port: Number(port) },
+  count: Number(values.count),
+  firstDatapathId: BigInt(`0x${values.first}`),
+  store: values.store,
+  delayMs: Number(values.delay),
+  reconnectMs: values.reconnect === undefined ? false : Number(values.reconnect),
+  ports: () =>
+    Array.from({ length: Number(values.ports) }, (_, index) => ({
+      number: index + 1,
+      name: `p${index + 1}`,
+    })),
+});
+console.log(`connected ${fleet.switches.length}`);
+
+const stop = (): void => {
+  void fleet.stop().then(() => process.exit(0));
+};
+process.once('SIGINT', stop);
+process.once('SIGTERM', stop);
+process.stdin.setEncoding('utf8');
+process.stdin.on('end', stop);
+let line = '';
+process.stdin.on('data', (text: string) => {
+  const lines = (line + text).split('\n');
+  line = lines.pop() ?? '';
+  for (const command of lines) if (command === 'counters') console.log(JSON.stringify(fleet.counters));
+});
