@@ -50,6 +50,11 @@ const replace = () =>
     'the files are the whole truth: declared objects that are not in them are deleted',
   ).default(false);
 
+const socket = () =>
+  new Option('--socket <PATH>', "unix socket of this host's agent")
+    .env('WEFT_AGENT_SOCKET')
+    .default('/run/weft/agent.sock');
+
 /** The whole command line; its commands' types are theirs alone. */
 export type Program = Command;
 
@@ -172,6 +177,79 @@ export function buildProgram(end: (exit: Exit) => void): Program {
     .action(async (level, options) => {
       const { log } = await import('./commands/log.js');
       end(await log(new Client(options.server), level, options));
+    });
+
+  const agents = async () => await import('./commands/agent.js');
+  program
+    .command('agent')
+    .description('run the agent of this host')
+    .requiredOption('--host-label <NAME>', 'name of this host, unique in the cluster')
+    .requiredOption(
+      '--controller <ADDR>',
+      "the controller's hub: HOST, HOST:PORT or unix:PATH; several separated by commas",
+    )
+    .option(
+      '--openflow <ADDR>',
+      "where the bridge finds the controller (default: the controller's host, port 6653)",
+    )
+    .option('--bridge <NAME>', 'integration bridge (default: br-int)')
+    .option('--vtep-ip <IP>', 'local address of VXLAN tunnels; without it no VXLAN on this host')
+    .option('--uplink <INTERFACE>', 'interface to the VLAN underlay; without it no VLAN on this host')
+    .option('--force-uplink', 'take the uplink even if it carries the default route or this session', false)
+    .option('--ovsdb <REMOTE>', 'unix:PATH or tcp:HOST:PORT (default: unix:/run/openvswitch/db.sock)')
+    .addOption(
+      new Option('--datapath <TYPE>', 'datapath of a new bridge (default: auto)').choices([
+        'auto',
+        'netdev',
+        'system',
+      ]),
+    )
+    .option('--socket <PATH>', 'unix socket for requests of this host (default: /run/weft/agent.sock)')
+    .option('--state <DIR>', 'state directory (default: /var/lib/weft/agent)')
+    .option('--log-level <LEVEL>', 'trace, debug, info (default), warn, error, fatal or silent')
+    .action(async ({ state, ...options }) => {
+      const { agent } = await agents();
+      end(await agent({ ...options, ...(state === undefined ? {} : { stateDirectory: state }) }));
+    });
+
+  program
+    .command('attach')
+    .description("attach an endpoint to this host's bridge: a network namespace or an interface")
+    .argument('<endpoint>', 'TENANT/NETWORK/ENDPOINT; made when the network allows it and it is not declared')
+    .option('--netns <NAME>', 'network namespace, as ip netns names it, or its path')
+    .option('--interface <NAME>', 'interface of this host, such as the tap of a virtual machine')
+    .option('--inner-interface <NAME>', 'name inside of the namespace (default: eth0)')
+    .option('--attach-uuid <UUID>', 'UUID of the container')
+    .option('--ip <ADDRESS>', 'ask for this address')
+    .option('--mac <ADDRESS>', 'ask for this MAC address')
+    .addOption(timeout())
+    .addOption(json())
+    .addOption(socket())
+    .action(async (endpoint, options) => {
+      const { attach } = await agents();
+      end(await attach(endpoint, options));
+    });
+
+  program
+    .command('detach')
+    .description("take an endpoint off this host's bridge")
+    .argument('<endpoint>', 'TENANT/NETWORK/ENDPOINT')
+    .option('--release', 'give its addresses back, if no intent declares it', false)
+    .addOption(json())
+    .addOption(socket())
+    .action(async (endpoint, options) => {
+      const { detach } = await agents();
+      end(await detach(endpoint, options));
+    });
+
+  program
+    .command('attachments')
+    .description('show what is attached on this host, as its agent sees it')
+    .addOption(json())
+    .addOption(socket())
+    .action(async (options) => {
+      const { attachments } = await agents();
+      end(await attachments(options));
     });
 
   return program;

@@ -14,12 +14,16 @@ import { cliPage } from './generators/cli.js';
 import { configurationPage } from './generators/configuration.js';
 import { httpApiPage } from './generators/http-api.js';
 import { intentsPage } from './generators/intents.js';
+import { describePipeline } from '../controller/datapath/describe.js';
+import { pipeline } from '../apps/pipeline.js';
+import { GENERATED } from './generators/markdown.js';
 
 /** Pages by their path from the repository's root. */
 export const PAGES: Readonly<Record<string, () => string | Promise<string>>> = {
   'docs/intents.md': intentsPage,
   'docs/configuration.md': configurationPage,
   'docs/cli.md': cliPage,
+  'docs/pipeline.md': () => `${GENERATED('apps/pipeline.ts')}\n${describePipeline(pipeline).trimEnd()}\n`,
   'docs/http-api.md': async () => httpApiPage(await openApiDocument()),
 };
 

@@ -1,0 +1,158 @@
+// The weft command against a server that answers what the test says: output, exit codes, what is sent. And the pages made
+// from the code.
+import { execFile } from 'node:child_process';
+import { createServer, type IncomingMessage } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import t, { type Test } from 'tap';
+import { outdatedPages } from '../../docs/generate.js';
+
+interface Run {
+  readonly exit: number;
+  readonly out: string;
+  readonly error: string;
+}
+
+async function weft(server: string, ...args: string[]): Promise<Run> {
+  return await new Promise((resolve) => {
+    const environment = { ...process.env, WEFT_SERVER: server, NODE_OPTIONS: '' };
+    execFile('cli/weft', args, { env: environment }, (error, out, errorText) => {
+      resolve({ exit: error === null ? 0 : Number(error.code), out, error: errorText });
+    });
+  });
+}
+
+interface Answer {
+  readonly status?: number;
+  readonly body: unknown;
+}
+
+/** A server that gives `answer` to everything and remembers what it was asked. */
+async function answering(t: Test, answer: Answer) {
+  const requests: { method: string; url: URL; body: string }[] = [];
+  const server = createServer(async (request: IncomingMessage, response) => {
+    let body = '';
+    for await (const chunk of request) body += String(chunk);
+    requests.push({ method: request.method ?? '', url: new URL(request.url ?? '/', 'http://x'), body });
+    response.writeHead(answer.status ?? 200, { 'content-type': 'application/json' });
+    response.end(JSON.stringify(answer.body));
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  t.teardown(() => server.close());
+  return { url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, requests };
+}
+
+const written = {
+  changes: [
+    { action: 'create', kind: 'Network', name: 'acme/front', fields: [{ path: 'tag', to: 4096 }] },
+    { action: 'update', kind: 'Tenant', name: 'acme', fields: [{ path: 'vlans', from: '1-2', to: '1-3' }] },
+  ],
+  warnings: [],
+  dryRun: false,
+  acknowledgements: [{ datapathId: '01', host: 'h1', ok: true, refused: [] }],
+};
+
+async function intentFile(t: Test, text = 'kind: Tenant\nname: acme\n'): Promise<string> {
+  const directory = await mkdtemp(join(tmpdir(), 'weft-cli-'));
+  t.teardown(() => rm(directory, { recursive: true }));
+  const file = join(directory, 'acme.yaml');
+  await writeFile(file, text);
+  return file;
+}
+
+t.test('apply sends the files as they are and shows what came of it', async (t) => {
+  const { url, requests } = await answering(t, { body: written });
+  const file = await intentFile(t);
+  const run = await weft(url, 'apply', '-f', file, '--replace');
+  t.equal(run.exit, 0, run.error);
+  t.match(run.out, /network +acme\/front +created +tag 4096/);
+  t.match(run.out, /tenant +acme +updated +vlans 1-2 -> 1-3/);
+  t.match(run.out, /1 created, 1 updated, 0 deleted, 0 unchanged\nacknowledged by 1 of 1 switch\n$/);
+  t.match(requests[0], { method: 'POST', url: { pathname: '/v1/apply' } });
+  t.same(Object.fromEntries(requests[0]!.url.searchParams), {
+    dryRun: 'false',
+    wait: 'acknowledged',
+    timeoutMs: '20000',
+    mode: 'replace',
+  });
+  t.same(JSON.parse(requests[0]!.body), { files: [{ name: file, text: 'kind: Tenant\nname: acme\n' }] });
+});
+
+t.test('a switch that refuses is named, with the entry and why, and the exit code says so', async (t) => {
+  const refused = [
+    { entry: 'table=0,priority=1 actions=drop', owner: 'bridge network:1', error: 'OFPFMFC_TABLE_FULL' },
+  ];
+  const acknowledgements = [{ datapathId: '02', host: 'h2', ok: false, reason: 'refused', refused }];
+  const { url } = await answering(t, { body: { ...written, acknowledgements } });
+  const run = await weft(url, 'apply', '-f', await intentFile(t));
+  t.equal(run.exit, 7);
+  t.match(
+    run.out,
+    /h2: refused\n +OFPFMFC_TABLE_FULL: table=0,priority=1 actions=drop \(from bridge network:1\)/,
+  );
+});
+
+t.test("the server's reason is shown with line, path and fix; with --json as data", async (t) => {
+  const body = {
+    code: 'network.subnet.syntax',
+    message: '"10.1/33" is not a prefix',
+    path: 'Network acme/front: subnet',
+    fix: 'write 10.1.0.0/24',
+    file: 'a.yaml',
+    line: 3,
+  };
+  const { url } = await answering(t, { status: 422, body });
+  const file = await intentFile(t);
+  const run = await weft(url, 'apply', '-f', file);
+  t.equal(run.exit, 3);
+  t.equal(
+    run.error,
+    'weft: a.yaml:3: "10.1/33" is not a prefix [network.subnet.syntax]\n  at: Network acme/front: subnet\n  fix: write 10.1.0.0/24\n',
+  );
+  const json = await weft(url, 'apply', '-f', file, '--json');
+  t.match((JSON.parse(json.out) as { error: unknown }).error, body);
+});
+
+t.test('diff ends with 6 when something would change, with 0 when nothing would', async (t) => {
+  const file = await intentFile(t);
+  const different = await answering(t, { body: { ...written, dryRun: true } });
+  const run = await weft(different.url, 'diff', '-f', file);
+  t.equal(run.exit, 6);
+  t.match(run.out, /^\+ Network acme\/front\n {4}tag 4096\n~ Tenant acme\n {4}vlans 1-2 -> 1-3\n/);
+  const same = await answering(t, { body: { changes: [], warnings: [], dryRun: true } });
+  t.equal((await weft(same.url, 'diff', '-f', file)).exit, 0);
+});
+
+t.test('exit codes of what cannot be', async (t) => {
+  const missing = await answering(t, {
+    status: 404,
+    body: { code: 'object.not-found', message: 'there is no Tenant x' },
+  });
+  const cases: [number, string, string[]][] = [
+    [4, missing.url, ['get', 'tenant', 'x']],
+    [5, 'http://127.0.0.1:1', ['status']],
+    [2, missing.url, ['get', 'nonsense']],
+    [2, missing.url, ['get', 'network', 'without-tenant']],
+    [2, missing.url, ['nonsense']],
+    [2, missing.url, ['delete']],
+    [2, 'https://x', ['status']],
+    [1, missing.url, ['apply', '-f', '/nowhere.yaml']],
+    [0, missing.url, ['--version']],
+  ];
+  const runs = await Promise.all(cases.map(async ([, server, args]) => await weft(server, ...args)));
+  for (const [index, [exit, , args]] of cases.entries()) {
+    t.equal(runs[index]?.exit, exit, `weft ${args.join(' ')}: ${runs[index]?.error}`);
+  }
+});
+
+t.test('names are completed', async (t) => {
+  const run = await weft('', 'complete', '--', 'get', 'ne');
+  t.match(run.out, /^networks/m);
+  t.notMatch(run.out, /tenants/);
+});
+
+t.test('the pages in docs are what the code says', async (t) => {
+  t.same(await outdatedPages(), [], 'run "npm run docs" and commit what it writes');
+});
