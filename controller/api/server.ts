@@ -64,6 +64,8 @@ export async function createApi({ backend, config, log, metrics }: ApiOptions): 
     ajv: { customOptions: { coerceTypes: 'array', removeAdditional: false } },
   }).withTypeProvider<TypeProvider>();
   server.setSerializerCompiler(() => (value) => (typeof value === 'string' ? value : JSON.stringify(value)));
+  // Browsers send text/plain to other sites unasked; nothing here may take it.
+  server.removeContentTypeParser('text/plain');
   server.server.maxConnections = config.maxConnections;
   server.server.headersTimeout = Math.min(config.requestTimeoutMs, 20_000);
 

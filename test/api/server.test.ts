@@ -1,0 +1,209 @@
+// The HTTP API over a model whose answers the test gives: routes, errors, bounds, and what netplugin's client sees.
+import { connect } from 'node:net';
+import t, { type Test } from 'tap';
+import type { ApiBackend } from '../../controller/api/backend.js';
+import { createApi } from '../../controller/api/server.js';
+import { parseConfig } from '../../controller/config/load.js';
+import { createLog } from '../../controller/log.js';
+import { createMetrics } from '../../controller/metrics.js';
+import { type ApplyResult, type Model, ModelError } from '../../controller/model/types.js';
+
+const applied: ApplyResult = { changes: [], warnings: [], dryRun: false };
+const overlap = new ModelError([
+  {
+    severity: 'error',
+    code: 'network.subnet.overlap',
+    message: 'subnet “10.1.0.0/16” overlaps\r\nX: y',
+    path: '/Tenants/0',
+    fix: 'choose another',
+  },
+]);
+
+async function api(t: Test, { settings = '', notReady = [] as string[], model = {} as Partial<Model> } = {}) {
+  const asked: unknown[] = [];
+  const netplugin = {
+    desired: async (document: unknown) => (asked.push(document), applied),
+    add: async () => Promise.reject(overlap),
+    networks: () => [],
+    network: (id: string) => (id === 'orange' ? [{ id }] : []),
+  };
+  const backend = {
+    model: { onFacts: () => () => undefined, list: () => [], get: () => undefined, netplugin, ...model },
+    status: () => ({ controllerId: 'c', version: '1.2.3', datapaths: [], hosts: [] }),
+    notReady: () => notReady,
+    acknowledged: async () => [{ datapathId: '01', ok: true, refused: [] }],
+    onEvent: () => () => undefined,
+    metrics: () => [{ name: 'weft_test', help: 'x', type: 'gauge', samples: [{ value: 7 }] }],
+  } as unknown as ApiBackend;
+  const config = parseConfig(settings, { overrides: { http: '127.0.0.1:0' } }).http;
+  const made = await createApi({
+    backend,
+    config,
+    log: createLog({ level: 'silent' }),
+    metrics: createMetrics({ process: false }),
+  });
+  t.teardown(() => made.close());
+  return { made, asked };
+}
+
+const json = { 'content-type': 'application/json' };
+
+t.test(
+  "netplugin's client: success is 200, errors stand in the status line, slashes may be doubled",
+  async (t) => {
+    const { made, asked } = await api(t);
+    const document = '{"Hosts":null,"Tenants":null}';
+    const posted = await made.inject({
+      method: 'POST',
+      url: '/desired-config',
+      headers: json,
+      payload: document,
+    });
+    t.equal(posted.statusCode, 200);
+    t.same(asked, [document], 'the text itself, for line numbers');
+    const refused = await made.inject({ method: 'POST', url: '/add-config', headers: json, payload: '{}' });
+    t.equal(refused.statusCode, 422);
+    t.match(refused.json(), { code: 'network.subnet.overlap', fix: 'choose another' });
+    const one = await made.inject('//network/orange');
+    t.same([one.statusCode, one.json()], [200, [{ id: 'orange' }]]);
+    t.equal((await made.inject('//network/none')).statusCode, 404);
+    t.equal(
+      (
+        await made.inject({
+          method: 'POST',
+          url: '/add-config',
+          payload: 'x',
+          headers: { 'content-type': 'text/plain' },
+        })
+      ).statusCode,
+      415,
+    );
+
+    const [, port] = (await made.listen()).split(':');
+    const line = await firstLine(
+      Number(port),
+      'POST /add-config HTTP/1.1\r\nHost: localhost:9999\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}',
+    );
+    t.equal(line, 'HTTP/1.1 422 subnet  10.1.0.0/16  overlaps X: y; /Tenants/0; choose another');
+  },
+);
+
+async function firstLine(port: number, request: string): Promise<string> {
+  return await new Promise((resolve, reject) => {
+    const socket = connect(port, '127.0.0.1', () => socket.write(request));
+    socket.once('data', (chunk) => {
+      resolve(String(chunk).split('\r\n')[0] ?? '');
+      socket.destroy();
+    });
+    socket.once('error', reject);
+  });
+}
+
+t.test('intents arrive as text, one or many files, and are acknowledged when asked', async (t) => {
+  const parsed: unknown[] = [];
+  const { made } = await api(t, {
+    model: {
+      parse: (text, options) => {
+        parsed.push([text, options]);
+        return { objects: [{ kind: 'Tenant', name: 'a' }], problems: [] };
+      },
+      apply: async (_objects, { dryRun = false }) => ({ ...applied, dryRun }),
+      remove: async () => applied,
+    },
+  });
+  const yaml = { 'content-type': 'application/yaml' };
+  const one = await made.inject({
+    method: 'POST',
+    url: '/v1/apply?wait=acknowledged&file=a.yaml',
+    headers: yaml,
+    payload: 'kind: Tenant',
+  });
+  t.match(one.json(), { acknowledgements: [{ datapathId: '01', ok: true }] });
+  t.same(parsed[0], ['kind: Tenant', { file: 'a.yaml', format: 'yaml' }]);
+  const files = {
+    files: [
+      { name: 'a', text: '1' },
+      { name: 'b', text: '2' },
+    ],
+  };
+  await made.inject({ method: 'POST', url: '/v1/diff', headers: json, payload: files });
+  t.same(parsed.slice(1), [
+    ['1', { file: 'a' }],
+    ['2', { file: 'b' }],
+  ]);
+  t.equal(
+    (
+      await made.inject({
+        method: 'POST',
+        url: '/v1/delete',
+        headers: json,
+        payload: { refs: [{ kind: 'X', name: 'a' }] },
+      })
+    ).statusCode,
+    400,
+  );
+  t.equal(
+    (
+      await made.inject({
+        method: 'POST',
+        url: '/v1/delete',
+        headers: json,
+        payload: { refs: [{ kind: 'Tenant', name: 'a' }] },
+      })
+    ).statusCode,
+    200,
+  );
+  t.match(
+    (await made.inject({ method: 'POST', url: '/v1/apply?mode=all', headers: yaml, payload: 'x' })).json(),
+    { code: 'http.parameter', path: 'querystring.mode', fix: /add, replace/ },
+  );
+});
+
+t.test('health, readiness, metrics, log levels, documentation', async (t) => {
+  const { made } = await api(t, { notReady: ['the store does not answer'] });
+  t.same((await made.inject('/healthz')).body, 'ok\n');
+  const ready = await made.inject('/readyz');
+  t.same([ready.statusCode, ready.body], [503, 'the store does not answer\n']);
+  t.match((await made.inject('/v1/status')).json(), {
+    ready: false,
+    notReady: ['the store does not answer'],
+  });
+  const metrics = (await made.inject('/metrics')).body;
+  t.match(metrics, /^weft_test 7$/m);
+  t.match(metrics, /weft_http_requests_total\{method="GET",route="\/readyz",status="503"\} 1/);
+  const set = await made.inject({
+    method: 'PUT',
+    url: '/v1/log',
+    headers: json,
+    payload: { level: 'debug', component: 'hub' },
+  });
+  t.match(set.json(), { levels: { hub: 'debug' } });
+  t.equal(
+    (await made.inject({ method: 'PUT', url: '/v1/log', headers: json, payload: { level: 'loud' } }))
+      .statusCode,
+    400,
+  );
+  const openapi = (await made.inject('/docs/json')).json<{
+    openapi: string;
+    paths: Record<string, unknown>;
+  }>();
+  t.equal(openapi.openapi, '3.1.0');
+  t.ok(openapi.paths['/v1/networks/{tenant}/{name}']);
+  t.match(openapi.paths['/v1/apply'], { post: { requestBody: { content: { 'application/yaml': {} } } } });
+  const page = await made.inject('/docs');
+  t.match(page.headers['content-security-policy'], /default-src 'none'/);
+  t.match(page.body, /\/v1\/watch/);
+});
+
+t.test('what is not served, not named, too long or too often', async (t) => {
+  const { made } = await api(t, { settings: 'http: {maxBodyBytes: 1024, requestsPerSecond: 4}' });
+  t.match((await made.inject('/nowhere')).json(), { code: 'http.not-found', fix: /docs/ });
+  t.match((await made.inject('/v1/networks/a/b')).json(), { code: 'object.not-found', path: 'Network a/b' });
+  t.equal((await made.inject({ url: '/healthz', headers: { host: 'evil.example' } })).statusCode, 421);
+  const long = { method: 'POST', url: '/v1/apply', headers: json, payload: 'x'.repeat(2000) } as const;
+  t.match((await made.inject(long)).json(), { code: 'http.body.too-large', fix: /maxBodyBytes/ });
+  const statuses = await Promise.all(
+    Array.from({ length: 20 }, async () => (await made.inject('/healthz')).statusCode),
+  );
+  t.ok(statuses.includes(429));
+});
