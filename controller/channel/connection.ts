@@ -76,7 +76,7 @@ export class Connection {
     this.#decoder = new Decoder({
       message: (message) => {
         this.counters.messagesIn += 1;
-        if (!this.#closed) this.receiver.message(message);
+        if (!this.#closed) this.#deliver(message);
       },
       malformed: (error) => this.#malformed(error),
     });
@@ -135,6 +135,18 @@ export class Connection {
     this.receivedAt = performance.now();
     this.counters.bytesIn += bytes.length;
     this.#decoder.push(bytes);
+  }
+
+  /** A fault of ours in handling a message must not take the other switches along. */
+  #deliver(message: Message): void {
+    try {
+      this.receiver.message(message);
+    } catch (error) {
+      const { remoteAddress } = this;
+      const fields = { event: 'channel.fault', remoteAddress, message: message.type, err: error };
+      this.#options.logger.error(fields, 'a message could not be handled');
+      this.close(`internal error while handling ${message.type}`);
+    }
   }
 
   #malformed(error: DecodeError): void {

@@ -89,8 +89,10 @@ export class Greeting implements Receiver {
   probe(timeoutMs: number): Promise<boolean> {
     const xid = this.#options.numbering.xid();
     const accept = ({ type }: Message): boolean => type === 'echo_reply';
-    const answer = this.requests.expect(xid, { what: 'echo request', timeoutMs, accept });
-    this.connection.send({ type: 'echo_request', xid, data: new Uint8Array(0) });
+    const send = (): void => {
+      this.connection.send({ type: 'echo_request', xid, data: new Uint8Array(0) });
+    };
+    const answer = this.requests.expect(xid, { what: 'echo request', timeoutMs, accept, send });
     return answer.then(
       () => true,
       () => false,

@@ -22,9 +22,10 @@ import {
   PacketInFormat,
   PortReason,
 } from '../../ofproto/index.js';
-import { SwitchError } from './errors.js';
+import { describeMessage, SwitchError } from './errors.js';
 import type { Numbering } from './numbering.js';
 import type { ChannelOptions } from './options.js';
+import { mayAnswer } from './reply-types.js';
 import type { Requests } from './requests.js';
 import type { SwitchCapabilities } from './session.js';
 
@@ -41,6 +42,9 @@ export interface HandshakeLink {
   readonly requests: Requests;
   send(message: Message): boolean;
 }
+
+/** Sends a request; `onReply` is called while the reply is being delivered. */
+type Ask = (message: Message, onReply?: (reply: Message) => void) => Promise<Message>;
 
 const ALL = 0xffff_ffff;
 /** As equal or master: every packet-in, port status and flow removal. As slave: port status only (the default of section 7.3.10). */
@@ -95,9 +99,9 @@ export async function askFeatures(
   timeoutMs: number,
 ): Promise<FeaturesReply> {
   const xid = numbering.xid();
-  link.send({ type: 'features_request', xid });
   const reply = await link.requests.expect(xid, {
     what: 'features request',
+    send: () => link.send({ type: 'features_request', xid }),
     timeoutMs,
     accept: (message) => message.type === 'features_reply',
   });
@@ -115,16 +119,14 @@ export async function introduce(
   options: ChannelOptions,
 ): Promise<Introduction> {
   const { numbering } = options;
-  const ask = (message: Message, replyType: Message['type'], onReply?: (reply: Message) => void) => {
-    const reply = link.requests.expect(message.xid, {
-      what: message.type,
+  const ask: Ask = (message, onReply) =>
+    link.requests.expect(message.xid, {
+      what: describeMessage(message),
+      send: () => link.send(message),
       timeoutMs: options.handshakeTimeoutMs,
-      accept: ({ type }) => type === replyType,
+      accept: (reply) => mayAnswer(message, reply),
       ...(onReply ? { onReply } : {}),
     });
-    link.send(message);
-    return reply;
-  };
   /** For messages without a reply: a barrier behind it says that it was taken. */
   const tell = async (message: Message): Promise<boolean> => {
     const xid = numbering.xid();
@@ -132,28 +134,32 @@ export async function introduce(
       xid,
       {
         what: message.type,
+        send: () => {
+          link.send(message);
+          link.send({ type: 'barrier_request', xid });
+        },
         timeoutMs: options.handshakeTimeoutMs,
         accept: ({ type }) => type === 'barrier_reply',
       },
       [message.xid],
     );
-    link.send(message);
-    link.send({ type: 'barrier_request', xid });
     return isSupported(settled);
   };
 
   const portDescriptions = ask(
     { type: 'multipart_request', xid: numbering.xid(), more: false, multipartType: 'port_desc', body: null },
-    'multipart_reply',
     (reply) => {
       ports.clear();
       for (const port of (reply as MultipartReplyOf<'port_desc'>).body) ports.set(port.portNo, port);
     },
   );
-  const description = ask(
-    { type: 'multipart_request', xid: numbering.xid(), more: false, multipartType: 'desc', body: null },
-    'multipart_reply',
-  ).then(
+  const description = ask({
+    type: 'multipart_request',
+    xid: numbering.xid(),
+    more: false,
+    multipartType: 'desc',
+    body: null,
+  }).then(
     (reply) => (reply as MultipartReplyOf<'desc'>).body,
     (error: unknown) => unlessRefused(error, UNKNOWN),
   );
@@ -164,15 +170,12 @@ export async function introduce(
     missSendLength: options.missSendLength,
   });
   const roles = isSupported(
-    ask(
-      {
-        type: 'role_request',
-        xid: numbering.xid(),
-        role: ROLES[options.role.role],
-        generationId: 'generationId' in options.role ? options.role.generationId : 0n,
-      },
-      'role_reply',
-    ),
+    ask({
+      type: 'role_request',
+      xid: numbering.xid(),
+      role: ROLES[options.role.role],
+      generationId: 'generationId' in options.role ? options.role.generationId : 0n,
+    }),
   );
   const asyncConfig = tell({ type: 'set_async', xid: numbering.xid(), ...ASYNC });
   const packetIn2 =
@@ -200,14 +203,11 @@ export async function introduce(
 }
 
 /** Nothing says whether a switch knows bundles but the attempt: opens one and throws it away. */
-async function probeBundles(
-  ask: (message: Message, replyType: Message['type']) => Promise<Message>,
-  numbering: Numbering,
-): Promise<void> {
+async function probeBundles(ask: Ask, numbering: Numbering): Promise<void> {
   const bundleId = numbering.bundleId();
   const flags = BundleFlag.ATOMIC | BundleFlag.ORDERED;
   const control = (controlType: number) =>
-    ask({ type: 'bundle_control', xid: numbering.xid(), bundleId, controlType, flags }, 'bundle_control');
+    ask({ type: 'bundle_control', xid: numbering.xid(), bundleId, controlType, flags });
   await Promise.all([control(BundleControlType.OPEN_REQUEST), control(BundleControlType.DISCARD_REQUEST)]);
 }
 

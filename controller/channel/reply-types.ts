@@ -42,7 +42,13 @@ const COMMANDS: ReadonlySet<MessageType> = new Set<MessageType>([
 export const isControllersMessage = ({ type }: Message): boolean =>
   COMMANDS.has(type) || (type in REPLY_TYPES && type !== 'echo_request' && type !== 'bundle_control');
 
-/** Further types that may carry the answer to a message of an experimenter that this library does not know. */
-export const mayAnswer = (request: Message, answer: Message): boolean =>
-  answer.type === (replyTypeOf(request) ?? 'barrier_reply') ||
-  (request.type === 'experimenter' && answer.type === 'experimenter');
+/**
+ * Whether a message with the right xid is an answer: of the right type, of the same multipart type, or, to a message of an
+ * experimenter that this library does not know, another such message.
+ */
+export function mayAnswer(request: Message, answer: Message): boolean {
+  if (request.type === 'experimenter' && answer.type === 'experimenter') return true;
+  if (answer.type !== (replyTypeOf(request) ?? 'barrier_reply')) return false;
+  if (request.type !== 'multipart_request' || answer.type !== 'multipart_reply') return true;
+  return request.multipartType === answer.multipartType;
+}

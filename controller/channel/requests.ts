@@ -1,6 +1,6 @@
 import type { ErrorMessage, Message, MultipartReply } from '../../ofproto/index.js';
 import { MultipartAssembler } from '../../ofproto/index.js';
-import { nameOfError, SwitchError } from './errors.js';
+import { describeMessage, nameOfError, SwitchError } from './errors.js';
 
 /** How a request is answered: `accept` says whether a message with its xid is the (whole) answer. */
 interface Pending {
@@ -11,6 +11,8 @@ interface Pending {
 }
 
 export interface Expectation {
+  /** Sends the request, once it is sure that somebody waits; what it throws rejects the request. */
+  readonly send: () => unknown;
   /** Names the request in errors. */
   readonly what: string;
   readonly timeoutMs: number;
@@ -54,6 +56,7 @@ export class Requests {
           );
         }
       }
+      expectation.send();
       const finish = (): void => {
         clearTimeout(timer);
         signal?.removeEventListener('abort', onAbort);
@@ -119,7 +122,10 @@ export class Requests {
     if (pending.accept(message)) pending.resolve(message);
     else
       pending.reject(
-        new SwitchError('switch.unexpected', `${pending.what}: the switch answered with ${message.type}`),
+        new SwitchError(
+          'switch.unexpected',
+          `${pending.what}: the switch answered with ${describeMessage(message)}`,
+        ),
       );
   }
 

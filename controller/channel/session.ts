@@ -95,7 +95,7 @@ export interface SwitchSession {
   /**
    * Sends a request and waits for its reply. A message that has no reply of its own (flow_mod, packet_out, ...) is followed by a
    * barrier, and the barrier's reply is the answer. The xid of `message` is used as it is: take it from `xid()`.
-   * @throws SwitchError
+   * @throws SwitchError, and MessageTooLong of the codec
    */
   request(message: Message, options?: RequestOptions): Promise<Message>;
   /** Sends a multipart request and waits for the reply, its parts merged into one body. @throws SwitchError */
@@ -103,6 +103,7 @@ export interface SwitchSession {
   /**
    * Queues a message, to be written with all others of this turn of the event loop. False: above the high-water mark; it is
    * queued all the same, but wait for `writable()` before the next. False as well when the session is closed.
+   * @throws MessageTooLong of the codec
    */
   send(message: Message): boolean;
   /** Resolves when the write queue is below the high-water mark; rejects when the session closes. */
@@ -128,6 +129,9 @@ export interface ChannelEvents {
   flowRemoved(session: SwitchSession, removed: FlowRemoved): void;
   /** An error that answers no request and belongs to no transaction. */
   error(session: SwitchSession, error: ErrorMessage): void;
-  /** Any other message a switch sends by itself: role status, flow monitor updates and pauses, unknown experimenters. */
+  /**
+   * Any other message: role status, flow monitor updates and pauses, unknown experimenters, and answers that nobody waits for any
+   * more.
+   */
   message(session: SwitchSession, message: Message): void;
 }

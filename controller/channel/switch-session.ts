@@ -10,7 +10,8 @@ import type {
 } from '../../ofproto/index.js';
 import { BadRequestCode, ErrorType, encode, F, findOxm, PortReason } from '../../ofproto/index.js';
 import type { Connection, Receiver } from './connection.js';
-import { describeMessage, nameOfError, SwitchError } from './errors.js';
+import type { SwitchError } from './errors.js';
+import { describeMessage, nameOfError } from './errors.js';
 import type { Introduction } from './handshake.js';
 import { applyPortStatus } from './handshake.js';
 import { Liveness } from './liveness.js';
@@ -123,9 +124,13 @@ export class Session implements SwitchSession, Receiver {
   request(message: Message, options: RequestOptions = {}): Promise<Message> {
     const barrier = replyTypeOf(message) === undefined ? this.xid() : undefined;
     const { xid } = message;
-    const answer = this.#requests.expect(
+    return this.#requests.expect(
       barrier ?? xid,
       {
+        send: () => {
+          this.send(message);
+          if (barrier !== undefined) this.send({ type: 'barrier_request', xid: barrier });
+        },
         what: describeMessage(message),
         timeoutMs: options.timeoutMs ?? this.#options.requestTimeoutMs,
         signal: options.signal,
@@ -133,23 +138,14 @@ export class Session implements SwitchSession, Receiver {
       },
       barrier === undefined ? [] : [xid],
     );
-    this.send(message);
-    if (barrier !== undefined) this.send({ type: 'barrier_request', xid: barrier });
-    return answer;
   }
 
   async multipart<R extends MultipartRequest>(
     request: R,
     options?: RequestOptions,
   ): Promise<MultipartReplyTo<R>> {
-    const reply = await this.request(request, options);
-    if (reply.type !== 'multipart_reply' || reply.multipartType !== request.multipartType) {
-      throw new SwitchError(
-        'switch.unexpected',
-        `${describeMessage(request)}: the switch answered with ${describeMessage(reply)}`,
-      );
-    }
-    return reply as MultipartReplyTo<R>;
+    // `mayAnswer` has looked at the type.
+    return (await this.request(request, options)) as MultipartReplyTo<R>;
   }
 
   send(message: Message): boolean {

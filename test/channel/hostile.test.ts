@@ -99,6 +99,17 @@ t.test('hello', async (t) => {
     await waitFor('no handshakes left', () => listener.counters.handshakes === 0);
   });
 
+  await t.test('a port description of another kind is not believed', async (t) => {
+    const peer = await ScriptedPeer.connect(port);
+    peer.hello();
+    await peer.features(6n);
+    const { xid } = await peer.next('multipart_request');
+    const texts = { manufacturer: '', hardware: '', software: '', serialNumber: '', datapath: '' };
+    peer.send({ type: 'multipart_reply', xid, more: false, multipartType: 'desc', body: texts });
+    await waitFor('closed', () => peer.closed);
+    t.notOk(listener.sessions.has('0000000000000006'));
+  });
+
   await t.test('auxiliary connections are refused', async (t) => {
     const peer = await ScriptedPeer.connect(port);
     peer.hello();

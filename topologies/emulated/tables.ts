@@ -9,7 +9,6 @@ import type {
   Match,
   MeterConfig,
   MeterMod,
-  OxmValue,
 } from '../../ofproto/index.js';
 import {
   BadActionCode,
@@ -17,6 +16,7 @@ import {
   FlowModCommand,
   FlowModFailedCode,
   FlowModFlag,
+  flowKey,
   Group,
   GroupModCommand,
   GroupModFailedCode,
@@ -144,7 +144,7 @@ export class EmulatedTables {
     if (refusal) return refusal;
     const flags = mod.flags & ~(FlowModFlag.CHECK_OVERLAP | FlowModFlag.RESET_COUNTS);
     const timeouts = { idleTimeout, hardTimeout, addedAt: performance.now() };
-    this.#set(this.flows, entryKey(tableId, priority, match), {
+    this.#set(this.flows, flowKey(tableId, priority, match), {
       tableId,
       priority,
       match,
@@ -167,14 +167,14 @@ export class EmulatedTables {
       (outPort === Port.ANY || outputsTo(entry.instructions, 'output', outPort)) &&
       (outGroup === Group.ANY || outputsTo(entry.instructions, 'group', outGroup));
     if (strict && tableId !== TableId.ALL) {
-      const key = entryKey(tableId, priority, match);
+      const key = flowKey(tableId, priority, match);
       const entry = this.flows.get(key);
       if (entry && wanted(entry)) yield [key, entry];
       return;
     }
     for (const [key, entry] of this.flows) {
       if (tableId !== TableId.ALL && entry.tableId !== tableId) continue;
-      const same = strict ? key === entryKey(entry.tableId, priority, match) : covers(match, entry.match);
+      const same = strict ? key === flowKey(entry.tableId, priority, match) : covers(match, entry.match);
       if (same && wanted(entry)) yield [key, entry];
     }
   }
@@ -264,17 +264,6 @@ export class EmulatedTables {
     map.delete(key);
   }
 }
-
-/** Entries are the same when table, priority and match are (section 6.4). */
-function entryKey(tableId: number, priority: number, match: Match): string {
-  const fields = match.map(
-    ({ field, value, mask }) => `${field.name}=${text(value)}/${text(mask ?? field.exactMask)}`,
-  );
-  return `${tableId} ${priority} ${fields.sort().join(' ')}`;
-}
-
-const text = (value: OxmValue): string =>
-  typeof value === 'object' ? Buffer.from(value).toString('hex') : value.toString(16);
 
 function* actionsOf(instructions: readonly Instruction[]): Iterable<Action> {
   for (const instruction of instructions) {
