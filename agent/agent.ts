@@ -26,6 +26,7 @@ import { OvsDriver } from './drivers/ovs.js';
 import { AgentError, messageOf } from './error.js';
 import { HubSession } from './hub-session.js';
 import { linkMtu } from './linux/links.js';
+import { watchLinks } from './linux/monitor.js';
 import { checkUplink, findUnderlay } from './linux/underlay.js';
 import { LocalAttach, LocalDetach, LocalStatus, type LocalStatusResult } from './local/methods.js';
 import { resolveOptions, type AgentOptions, type AgentSettings } from './options.js';
@@ -49,7 +50,7 @@ const LOCAL_MTU = 1_500;
 /** Bursts of changes in the switch's database are looked at once. */
 const RECONCILE_DELAY_MS = 100;
 const RECONCILE_RETRY_MS = 1_000;
-/** The kernel does not tell the agent that a namespace ended, and the switch not always. */
+/** Should an event get lost. */
 const RECONCILE_INTERVAL_MS = 10_000;
 const MAX_LOCAL_CONNECTIONS = 256;
 const FOR_EVER_MS = 2 ** 31 - 1;
@@ -130,8 +131,8 @@ class RunningAgent implements Agent {
       router: this.hubRouter(),
       attachments: () => this.attachments.list(),
       underlayMtu: () => this.underlayMtu(),
-      onRegistered: async (stale) => {
-        await this.dropAll(stale);
+      onRegistered: async (merged) => {
+        await this.attachments.merge(merged);
         this.catchUp();
       },
     });
@@ -159,6 +160,8 @@ class RunningAgent implements Agent {
         if (state === 'ready') this.reconcileSoon(0);
       }),
     );
+    // The switch does not say that a container's leg is gone; the kernel does.
+    this.ends.push(watchLinks(() => this.reconcileSoon(RECONCILE_DELAY_MS)));
     const interval = setInterval(() => this.reconcileSoon(0), RECONCILE_INTERVAL_MS);
     this.ends.push(() => clearInterval(interval));
     this.hub.start();
@@ -295,9 +298,9 @@ class RunningAgent implements Agent {
   }
 
   private reconcileSoon(delayMs: number): void {
-    if (this.closed || this.driver.state !== 'ready') return;
-    clearTimeout(this.reconcileTimer);
+    if (this.closed || this.driver.state !== 'ready' || this.reconcileTimer !== undefined) return;
     this.reconcileTimer = setTimeout(() => {
+      this.reconcileTimer = undefined;
       this.reconcile().catch((error: unknown) => {
         const reason = messageOf(error);
         if (reason !== this.problem) this.settings.logger.warn({ event: 'reconcile.failed', reason });
@@ -346,11 +349,6 @@ class RunningAgent implements Agent {
         this.settings.logger.warn({ event: 'endpoint.release.failed', reason: messageOf(error) });
       });
     });
-  }
-
-  private async dropAll(stale: readonly string[]): Promise<void> {
-    for (const endpoint of stale)
-      await this.attachments.drop(endpoint, 'the controller does not hold it here');
   }
 
   private async underlayMtu(): Promise<number | undefined> {

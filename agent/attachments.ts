@@ -9,7 +9,7 @@ import { createHash } from 'node:crypto';
 import type { Attachment, EndpointView } from '../rpc/index.js';
 import type { SwitchDriver } from './drivers/driver.js';
 import { AgentError, messageOf } from './error.js';
-import type { HubSession } from './hub-session.js';
+import type { HubSession, MergedAttachments } from './hub-session.js';
 import { KeyedQueue } from './keyed-queue.js';
 import { configureLeg, createLeg, deleteLink, linkExists, listLinks, setMtu, setUp } from './linux/links.js';
 import type { LocalAttachParams, LocalAttachResult } from './local/methods.js';
@@ -95,6 +95,21 @@ export class Attachments {
       const found = this.find(endpoint);
       if (found !== undefined) await this.takeDown(...found, reason);
     });
+  }
+
+  /** Take in what the controller made of a snapshot: what is not this host's goes, and generations are the controller's. */
+  async merge({ stale, held }: MergedAttachments): Promise<void> {
+    for (const endpoint of stale) await this.drop(endpoint, 'the controller does not hold it here');
+    for (const { endpoint, interface: name, generation } of held) {
+      await this.queue.run(endpoint, async () => {
+        const record = this.records.get(name);
+        if (record?.endpoint !== endpoint || record.generation >= generation) return;
+        this.records.set(name, { ...record, generation });
+        await this.remember();
+        if (this.options.driver.state === 'ready')
+          await this.options.driver.addPort(name, { ...record, generation });
+      });
+    }
   }
 
   /** An endpoint's addresses changed: give them to its leg. */

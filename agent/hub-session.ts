@@ -30,8 +30,16 @@ export interface HubSessionOptions {
   readonly router: Router;
   attachments(): readonly Attachment[];
   underlayMtu(): Promise<number | undefined>;
-  /** Called after each registration, before calls may go out; attachments that the controller does not hold any more come with it. */
-  onRegistered(stale: readonly string[], peer: Peer): Promise<void>;
+  /** Called after each registration, before calls may go out, with what the controller made of the attachments. */
+  onRegistered(merged: MergedAttachments): Promise<void>;
+}
+
+/** What the controller answers to a snapshot. */
+export interface MergedAttachments {
+  /** Endpoints that are not this host's any more. */
+  readonly stale: readonly string[];
+  /** The others, with the generations that count now. */
+  readonly held: readonly Attachment[];
 }
 
 const DEREGISTER_DEADLINE_MS = 1_000;
@@ -89,10 +97,11 @@ export class HubSession {
     return this.call(EndpointDetach, params);
   }
 
-  /** Send the whole truth again; gives attachments that the controller does not hold any more. */
-  async snapshot(): Promise<readonly string[]> {
+  /** Send the whole truth again. */
+  async snapshot(): Promise<MergedAttachments> {
     const attachments = [...this.options.attachments()];
-    return (await this.call(AgentSnapshot, { epoch: this.options.epoch, attachments })).stale;
+    const { stale, held = [] } = await this.call(AgentSnapshot, { epoch: this.options.epoch, attachments });
+    return { stale, held };
   }
 
   /** End the lease, if there is a connection, and the connection. Flow entries stay. */
@@ -129,7 +138,12 @@ export class HubSession {
   private async register(peer: Peer): Promise<void> {
     const { settings, epoch } = this.options;
     const underlayMtu = await this.options.underlayMtu();
-    const { leaseMs, controllerId, stale } = await peer.call(AgentRegister, {
+    const {
+      leaseMs,
+      controllerId,
+      stale,
+      held = [],
+    } = await peer.call(AgentRegister, {
       protocol: PROTOCOL_VERSION,
       hostLabel: settings.hostLabel,
       epoch,
@@ -142,7 +156,7 @@ export class HubSession {
     });
     this.failure = '';
     settings.logger.info({ event: 'hub.registered', controllerId, leaseMs, stale: stale.length });
-    await this.options.onRegistered(stale, peer);
+    await this.options.onRegistered({ stale, held });
     clearInterval(this.heartbeat);
     this.heartbeat = setInterval(() => void this.beat(peer, leaseMs), Math.max(1, leaseMs / 3));
   }
