@@ -28,7 +28,7 @@ export const classify: App = {
   declare(d) {
     const { localEndpoints, members, always } = placementsOf(d);
 
-    d.entries('members', members, (context, { network, datapathId }) => {
+    d.entries('subscriptions', members, (context, { network, datapathId }) => {
       if (datapathId !== undefined) context.subscribe(datapathId, networkScope(network));
     });
 

@@ -33,12 +33,12 @@ export const flood: App = {
       `${host}/${network}`,
     ]);
     const floods = d.derive<LocalChunk, Omit<LocalChunk, 'chunk'>>(
-      'networks',
+      'flooded networks',
       chunks,
       (context, { host, network }) => context.emit(`${host}/${network}`, { host, network }),
     );
 
-    d.entries('chunks', chunks, (context, { host, network, chunk }, key) => {
+    d.entries('chunk groups', chunks, (context, { host, network, chunk }, key) => {
       const ports = context.values(endpointsByChunk, key).map(([, { port }]) => port);
       context.group(hostScope(host), {
         id: localChunkGroup(network, chunk),
@@ -47,7 +47,7 @@ export const flood: App = {
       });
     });
 
-    d.entries('networks', floods, (context, { host, network }, key) => {
+    d.entries('flooding', floods, (context, { host, network }, key) => {
       const present = context.values(chunksByNetwork, key).map(([, { chunk }]) => chunk);
       context.flow(hostScope(host), {
         table: T.flood_local,

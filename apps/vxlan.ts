@@ -139,11 +139,13 @@ function declareReplication(d: AppDeclaration, members: Collection<Member>): voi
     context.emit(`${network}/${chunk}`, { network, vni, chunk });
   });
   const chunksByNetwork = d.index('chunks by network', chunks, ({ network }) => [String(network)]);
-  const floods = d.derive<Chunk, Omit<Chunk, 'chunk'>>('floods', chunks, (context, { network, vni }) =>
-    context.emit(String(network), { network, vni }),
+  const floods = d.derive<Chunk, Omit<Chunk, 'chunk'>>(
+    'flooded networks',
+    chunks,
+    (context, { network, vni }) => context.emit(String(network), { network, vni }),
   );
 
-  d.entries('chunks', chunks, (context, { network, chunk }, key) => {
+  d.entries('chunk groups', chunks, (context, { network, chunk }, key) => {
     const hosts = context.values(targetsByChunk, key).map(([, { hostNumber }]) => hostNumber);
     context.group(networkScope({ number: network }), {
       id: remoteChunkGroup(network, chunk),
@@ -152,7 +154,7 @@ function declareReplication(d: AppDeclaration, members: Collection<Member>): voi
     });
   });
 
-  d.entries('floods', floods, (context, { network, vni }, key) => {
+  d.entries('replication', floods, (context, { network, vni }, key) => {
     const scope = networkScope({ number: network });
     const present = context.values(chunksByNetwork, key).map(([, { chunk }]) => chunk);
     const groups = chainChunks(context, scope, network, present.sort(ascending));
