@@ -99,6 +99,7 @@ export class Connection {
   /** Queues a message; false when the queue is above the high-water mark or the connection closed. */
   send(message: Message): boolean {
     if (this.#closed) return false;
+    this.#cork();
     this.#encoder.append(message);
     this.counters.messagesOut += 1;
     return this.#queued();
@@ -107,6 +108,7 @@ export class Connection {
   /** Queues messages that are encoded already. The bytes must not change until they are written. */
   write(bytes: Uint8Array): boolean {
     if (this.#closed) return false;
+    this.#cork();
     this.#passOn();
     this.#push(bytes);
     return this.#queued();
@@ -163,13 +165,16 @@ export class Connection {
     if (header.type !== ERROR_NUMBER) this.send(answer);
   }
 
-  /** After something was queued: arranges for it to be written, and looks at how much it is by now. */
+  /** Whatever is queued from here on is written at once, when this turn is over. */
+  #cork(): void {
+    if (this.#corked) return;
+    this.#corked = true;
+    this.#socket.cork();
+    process.nextTick(this.#flush);
+  }
+
+  /** After something was queued: looks at how much it is by now. */
   #queued(): boolean {
-    if (!this.#corked) {
-      this.#corked = true;
-      this.#socket.cork();
-      process.nextTick(this.#flush);
-    }
     const pending = this.#socket.writableLength + this.#encoder.pending;
     if (pending <= this.#options.writeHighWaterMark) return true;
     if (pending > this.#options.writeLimit) {

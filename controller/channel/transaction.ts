@@ -10,6 +10,7 @@
  * when the switch has answered the close, and refused nothing, come bundle commit, `metersAfter` and a barrier. That round trip
  * is what makes the whole atomic: Open vSwitch answers a modification it cannot parse with an error and commits the rest of
  * the bundle all the same (seen on 3.1), so a commit sent blindly behind the modifications would leave half of them in effect.
+ * One modification alone has no other half: it goes out with its commit, in one write and one round trip.
  */
 import type { ErrorMessage, FlowMod, GroupMod, MeterMod } from '../../ofproto/index.js';
 
@@ -34,6 +35,10 @@ export interface Transaction {
   /** Sent after the commit, outside the bundle: deletions of meters, which would take the entries using them along. */
   readonly metersAfter: readonly Chunk<MeterMod>[];
   readonly frames: BundleFrames;
+  /** All that is written before the commit: meters, open, chunks, close; small pieces joined, since each costs a write. */
+  readonly upload: readonly Uint8Array[];
+  /** Open to barrier in one piece, where there is one modification and nothing else: that is atomic without waiting for the close. */
+  readonly single?: Uint8Array;
 }
 
 /** The control messages of a bundle with their xids; the same for every switch of the turn. */
@@ -48,6 +53,8 @@ export interface BundleFrames {
   /** Discards the bundle instead; travels with `commitXid`. */
   readonly discard: Uint8Array;
   readonly barrier: Uint8Array;
+  /** `commit` and `barrier` in one piece. */
+  readonly commitAndBarrier: Uint8Array;
 }
 
 export interface TransactionResult {

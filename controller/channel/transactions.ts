@@ -72,14 +72,9 @@ export class TransactionQueue {
     return new Promise((resolve, reject) => {
       if (this.#closed !== undefined) return reject(closedError(describe(transaction), this.#closed));
       const bundled = this.#options.bundles && transaction.chunks.length > 0;
-      const upload = bundled
-        ? [
-            ...transaction.meters.map(bytesOf),
-            transaction.frames.open,
-            ...transaction.chunks.map(bytesOf),
-            transaction.frames.close,
-          ]
-        : [...transaction.meters.map(bytesOf), ...transaction.chunks.map(plainBytes)];
+      const upload = this.#options.bundles
+        ? [...transaction.upload]
+        : [...transaction.meters.map(({ bytes }) => bytes), ...transaction.chunks.map(plainBytes)];
       upload.reverse();
       const outcome = { errors: [], committed: false };
       this.#running.push({ transaction, bundled, upload, phase: 'waiting', ...outcome, resolve, reject });
@@ -171,13 +166,24 @@ export class TransactionQueue {
 
   /** Writes whatever can be written now: commits in order, then uploads in order. */
   #pump(): void {
+    let open = 0;
     for (const [place, running] of this.#running.entries()) {
-      if (place >= MAX_OPEN) return;
-      if (running.phase === 'waiting') running.phase = 'uploading';
+      if (running.phase === 'finishing') continue;
+      open += 1;
+      if (open > MAX_OPEN) return;
+      if (running.phase === 'waiting') this.#begin(running, place);
       if (running.phase === 'uploading' && !this.#upload(running)) return;
       // Everything in front has been told to commit already, or this one has to wait.
       if (running.phase === 'closed' && this.#mayCommit(place)) this.#commit(running);
     }
+  }
+
+  #begin(running: Running, place: number): void {
+    running.phase = 'uploading';
+    const { single } = running.transaction;
+    if (!single || !running.bundled || !this.#mayCommit(place) || this.#writer.congested) return;
+    running.phase = 'finishing';
+    this.#writer.write(single);
   }
 
   /** True when all of it is written. */
@@ -200,8 +206,13 @@ export class TransactionQueue {
   #commit(running: Running): void {
     const { frames, metersAfter } = running.transaction;
     const refused = running.errors.length > 0;
+    if (!refused && metersAfter.length === 0) {
+      running.phase = 'finishing';
+      this.#writer.write(frames.commitAndBarrier);
+      return;
+    }
     this.#writer.write(refused ? frames.discard : frames.commit);
-    if (refused || metersAfter.length === 0) this.#conclude(running);
+    if (refused) this.#conclude(running);
     else running.phase = 'committing';
   }
 
@@ -231,8 +242,6 @@ export class TransactionQueue {
     this.#watchdog.unref();
   }
 }
-
-const bytesOf = ({ bytes }: Chunk<MeterMod | Modification>): Uint8Array => bytes;
 
 const describe = (transaction: Transaction): string => `transaction of bundle ${transaction.bundleId}`;
 

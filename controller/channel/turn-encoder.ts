@@ -9,6 +9,9 @@ const BUNDLE_FLAGS = BundleFlag.ATOMIC | BundleFlag.ORDERED;
 /** Modifications of one chunk that `chunks` makes; at 100 to 200 bytes each about 64 KiB. */
 const CHUNK_MODIFICATIONS = 512;
 
+/** Largest piece that `transaction` makes out of smaller ones: copying them costs less than another write. */
+const JOINED_BYTES = 16 * 1024;
+
 /** Encodes the modifications of one turn. One bundle id serves all switches of the turn. */
 export class TurnEncoder {
   readonly bundleId: number;
@@ -80,7 +83,15 @@ export class TurnEncoder {
         );
       }
     }
-    return { bundleId: this.bundleId, meters, chunks, metersAfter, frames: this.#frames };
+    const frames = this.#frames;
+    const bundle = chunks.length === 0 ? [] : [frames.open, ...chunks.map(bytesOf), frames.close];
+    const upload = joinSmall([...meters.map(bytesOf), ...bundle]);
+    const transaction = { bundleId: this.bundleId, meters, chunks, metersAfter, frames, upload };
+    const [first] = chunks;
+    if (!first || chunks.length > 1 || first.modifications.length > 1) return transaction;
+    if (meters.length > 0 || metersAfter.length > 0) return transaction;
+    const single = Buffer.concat([frames.open, first.bytes, frames.commitAndBarrier]);
+    return { ...transaction, single };
   }
 
   #take(messages: number): Uint8Array {
@@ -98,6 +109,7 @@ export class TurnEncoder {
       this.#encoder.append({ type: 'bundle_control', xid, bundleId, controlType, flags: BUNDLE_FLAGS });
       return this.#encoder.take();
     };
+    const commit = control(commitXid, BundleControlType.COMMIT_REQUEST);
     this.#encoder.append({ type: 'barrier_request', xid: barrierXid });
     const barrier = this.#encoder.take();
     return {
@@ -108,10 +120,33 @@ export class TurnEncoder {
       barrier,
       open: control(openXid, BundleControlType.OPEN_REQUEST),
       close: control(closeXid, BundleControlType.CLOSE_REQUEST),
-      commit: control(commitXid, BundleControlType.COMMIT_REQUEST),
+      commit,
+      commitAndBarrier: Buffer.concat([commit, barrier]),
       discard: control(commitXid, BundleControlType.DISCARD_REQUEST),
     };
   }
+}
+
+const bytesOf = ({ bytes }: Chunk<Modification | MeterMod>): Uint8Array => bytes;
+
+/** Joins neighbours as long as the result stays below `JOINED_BYTES`. */
+function joinSmall(pieces: readonly Uint8Array[]): Uint8Array[] {
+  const joined: Uint8Array[] = [];
+  let run: Uint8Array[] = [];
+  let length = 0;
+  const flush = (): void => {
+    const [only] = run;
+    if (only) joined.push(run.length === 1 ? only : Buffer.concat(run));
+    run = [];
+    length = 0;
+  };
+  for (const piece of pieces) {
+    if (length + piece.length > JOINED_BYTES) flush();
+    run.push(piece);
+    length += piece.length;
+  }
+  flush();
+  return joined;
 }
 
 /** The bytes of a chunk for a switch without bundles: the same modifications with the same xids, without the wrapper. */

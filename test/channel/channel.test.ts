@@ -4,6 +4,7 @@ import type { ChannelOptions, SwitchSession, TransactionResult } from '../../con
 import { ChannelListener, SwitchError, TurnEncoder } from '../../controller/channel/index.js';
 import type { FlowMod, GroupMod, MeterMod, PortStatus } from '../../ofproto/index.js';
 import {
+  BundleControlType,
   ErrorType,
   F,
   FlowModCommand,
@@ -186,6 +187,34 @@ t.test('transactions', async (t) => {
       clear();
     },
   );
+
+  await t.test('one modification alone: one round trip, and refused like any other', async (t) => {
+    const alone = async (modification: FlowMod) => {
+      const encoder = turn();
+      return session.transact(encoder.transaction({ chunks: [encoder.chunk([modification])] }));
+    };
+    const closes: number[] = [];
+    const stop = emulated.onMessage((message) => {
+      if (message.type === 'bundle_control') closes.push(message.controlType);
+    });
+    t.strictSame(await alone(flow(10)), { committed: true, atomic: true, errors: [] });
+    t.strictSame(closes, [BundleControlType.OPEN_REQUEST, BundleControlType.COMMIT_REQUEST]);
+    stop();
+    t.equal((await alone(toGroup(11, 99))).errors[0]?.name, 'OFPBAC_BAD_OUT_GROUP');
+    const refusal = {
+      errorType: ErrorType.FLOW_MOD_FAILED,
+      code: FlowModFailedCode.EPERM,
+      when: 'add',
+    } as const;
+    emulated.refuse = () => refusal;
+    const refused = flow(12);
+    const result = await alone(refused);
+    t.notOk(result.committed);
+    t.equal(result.errors.length, 1);
+    t.equal(result.errors[0]?.modification, refused);
+    t.equal(emulated.flows.length, 1);
+    clear();
+  });
 
   await t.test('a refused meter stops the bundle', async (t) => {
     emulated.refuse = (mod) =>

@@ -171,6 +171,24 @@ t.test('transactions', async (t) => {
     t.equal(await countFlows(), 20_001);
   });
 
+  await t.test('one modification alone, taken or refused', async (t) => {
+    const alone = async (modification: FlowMod) => {
+      const encoder = turn();
+      return session.transact(encoder.transaction({ chunks: [encoder.chunk([modification])] }));
+    };
+    const unknown = { type: 'opaque', number: 0x7777, data: new Uint8Array(4) } as const;
+    const unparsable = flow(30_007, { instructions: [{ type: 'apply_actions', actions: [unknown] }] });
+    const refused = await alone(unparsable);
+    t.notOk(refused.committed);
+    t.equal(refused.errors.length, 1);
+    t.equal(refused.errors[0]?.modification, unparsable);
+    t.equal((await alone(toGroup(30_008, 4711))).errors[0]?.name, 'OFPBAC_BAD_OUT_GROUP');
+    t.equal(await countFlows(), 20_001);
+    const removal = flow(1, { command: FlowModCommand.DELETE_STRICT });
+    t.strictSame(await alone(removal), { committed: true, atomic: true, errors: [] });
+    t.equal(await countFlows(), 20_000);
+  });
+
   await t.test('pipelined transactions are committed in order', async (t) => {
     const results = Array.from({ length: 30 }, (_, i) => {
       const encoder = turn();
