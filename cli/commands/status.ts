@@ -44,24 +44,12 @@ export async function status(client: Client, { json }: { json: boolean }): Promi
       datapathId,
       host ?? '(fabric)',
       state,
-      entries.flows,
-      entries.groups,
-      entries.meters,
+      entries,
       refused.length,
-      `${healed.missing}/${healed.extra}/${healed.changed}`,
+      `${healed.missing}/${healed.extra}/${healed.changed}/${healed.foreign}`,
       lastAudit === undefined ? '' : `${formatDuration(now - lastAudit)} ago`,
     ]);
-    const headings = [
-      'datapath',
-      'host',
-      'state',
-      'flows',
-      'groups',
-      'meters',
-      'refused',
-      'healed m/e/c',
-      'audited',
-    ];
+    const headings = ['datapath', 'host', 'state', 'entries', 'refused', 'healed m/e/c/f', 'audited'];
     writeLine(table(headings, rows));
   }
 

@@ -14,7 +14,8 @@ export interface RefusedEntry {
   readonly error: string;
 }
 
-export type DatapathState = 'disconnected' | 'reading' | 'writing' | 'in-sync' | 'degraded';
+/** `unclaimed`: connected, and no agent claims it, so that nothing is desired of it and it is not read. */
+export type DatapathState = 'disconnected' | 'unclaimed' | 'reading' | 'writing' | 'in-sync' | 'degraded';
 
 export interface DatapathStatus {
   readonly datapathId: string;
@@ -23,11 +24,16 @@ export interface DatapathStatus {
   readonly state: DatapathState;
   /** Address of the switch's end of the connection, while connected. */
   readonly remoteAddress?: string;
-  /** Entries that it should hold. */
-  readonly entries: { readonly flows: number; readonly groups: number; readonly meters: number };
+  /** Flow entries, groups and meters that it should hold. */
+  readonly entries: number;
   readonly refused: readonly RefusedEntry[];
-  /** Entries that audits found missing, extra or changed, and put right. */
-  readonly healed: { readonly missing: number; readonly extra: number; readonly changed: number };
+  /** Entries that audits found missing, extra, changed, or of somebody else's making, and put right. */
+  readonly healed: {
+    readonly missing: number;
+    readonly extra: number;
+    readonly changed: number;
+    readonly foreign: number;
+  };
   /** Milliseconds since 1970 of the last complete comparison with the switch. */
   readonly lastAudit?: number;
 }

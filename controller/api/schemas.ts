@@ -119,11 +119,16 @@ export const ObjectView = Type.Object({
 const DatapathStatus = Type.Object({
   datapathId: Type.String(),
   host: Type.Optional(Type.String()),
-  state: literals(['disconnected', 'reading', 'writing', 'in-sync', 'degraded']),
+  state: literals(['disconnected', 'unclaimed', 'reading', 'writing', 'in-sync', 'degraded']),
   remoteAddress: Type.Optional(Type.String()),
-  entries: Type.Object({ flows: Type.Integer(), groups: Type.Integer(), meters: Type.Integer() }),
+  entries: Type.Integer({ description: 'Flow entries, groups and meters that it should hold' }),
   refused: Type.Array(RefusedEntry),
-  healed: Type.Object({ missing: Type.Integer(), extra: Type.Integer(), changed: Type.Integer() }),
+  healed: Type.Object({
+    missing: Type.Integer(),
+    extra: Type.Integer(),
+    changed: Type.Integer(),
+    foreign: Type.Integer(),
+  }),
   lastAudit: Type.Optional(Type.Integer({ description: 'Milliseconds since 1970' })),
 });
 

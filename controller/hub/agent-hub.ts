@@ -390,8 +390,8 @@ export class AgentHub {
       ...(uplink === undefined ? {} : { uplink }),
       epoch,
       remoteAddress: agent.remoteAddress,
-      ...(agent.holdsLease ? { leaseMs: agent.leaseLeftMs } : {}),
-      silentMs: agent.silentMs,
+      ...(agent.holdsLease ? { leaseMs: Math.round(agent.leaseLeftMs) } : {}),
+      silentMs: Math.round(agent.silentMs),
       attached,
     };
   }

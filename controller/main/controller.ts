@@ -1,0 +1,285 @@
+import { type Observable, Subject } from 'rxjs';
+import { type Address, formatAddress, parseAddress } from '../../rpc/index.js';
+import type { ControllerEvent, ControllerStatus, SwitchAcknowledgement } from '../api/backend.js';
+import type { ChannelListener, ChannelOptions } from '../channel/index.js';
+import { formatListenAddress, parseListenAddress } from '../config/address.js';
+import { AgentHub, type HubEvent, type HubSwitches } from '../hub/index.js';
+import type { Logger } from '../log.js';
+import type { MetricFamily } from '../metrics.js';
+import type { FactChange } from '../model/facts.js';
+import type { Model } from '../model/types.js';
+import type { Datapaths, SwitchEvent } from './datapaths.js';
+import { controllerMetrics } from './metrics.js';
+import { writeFacts } from './model-facts.js';
+import { PortFacts } from './ports.js';
+import { Settler } from './settler.js';
+import type { Controller, ControllerListeners, ControllerOptions } from './types.js';
+
+/** What the controller is made of, made by `openController`. */
+export interface ControllerParts {
+  readonly model: Model;
+  readonly datapaths: Datapaths;
+  readonly channel: ChannelListener;
+}
+
+/**
+ * The wiring: model to facts to desired tables to switches, agents to model, results back to whoever asked. There is nothing
+ * here that decides anything about networks.
+ */
+export class WiredController implements Controller {
+  readonly model: Model;
+  readonly #datapaths: Datapaths;
+  readonly #channel: ChannelListener;
+  readonly #hub: AgentHub;
+  readonly #settler: Settler;
+  readonly #ports: PortFacts;
+  readonly #events = new Subject<ControllerEvent>();
+  readonly #facts = new Subject<readonly FactChange[]>();
+  readonly #ending: (() => void)[] = [];
+  readonly #controllerId: string;
+  readonly #startedAt = Date.now();
+  readonly #logger: Logger;
+  #listeners: ControllerListeners | undefined;
+
+  /** Writes all facts and derives every table; no socket is open yet. */
+  constructor(
+    private readonly options: ControllerOptions,
+    { model, datapaths, channel }: ControllerParts,
+  ) {
+    this.model = model;
+    this.#datapaths = datapaths;
+    this.#channel = channel;
+    this.#logger = options.log.component('controller');
+    this.#controllerId = `weft-${this.#startedAt.toString(36)}-${process.pid.toString(36)}`;
+    this.#settler = new Settler(
+      () => datapaths.settle(),
+      (err) => {
+        this.#logger.error({ event: 'controller.settle', err }, 'deriving the tables failed');
+      },
+    );
+    this.#ports = new PortFacts(datapaths.facts, () => {
+      this.#settler.schedule();
+    });
+    this.#hub = this.#makeHub();
+    writeFacts(datapaths.facts, model.facts());
+    datapaths.settle();
+    this.#listen();
+  }
+
+  get events(): Observable<ControllerEvent> {
+    return this.#events;
+  }
+
+  get facts(): Observable<readonly FactChange[]> {
+    return this.#facts;
+  }
+
+  async start(): Promise<ControllerListeners> {
+    const openflow = await this.#channel.listen();
+    let hub: Address[];
+    try {
+      hub = await this.#hub.start();
+    } catch (error) {
+      await this.#channel.close();
+      throw error;
+    }
+    this.#listeners = {
+      openflow: formatListenAddress({ host: openflow.address, port: openflow.port }),
+      hub: hub.map(formatAddress).join(', '),
+    };
+    return this.#listeners;
+  }
+
+  async stop(deadlineMs = 5_000): Promise<void> {
+    const signal = AbortSignal.timeout(deadlineMs);
+    await this.#hub.stop(deadlineMs);
+    await this.#settler.idle(signal);
+    for (const end of this.#ending.splice(0)) end();
+    await this.#channel.close();
+    await this.model.close();
+    this.#listeners = undefined;
+    this.#events.complete();
+    this.#facts.complete();
+  }
+
+  status(): ControllerStatus {
+    const { store, config, version } = this.options;
+    const hostOf = this.#hostsByDatapath();
+    return {
+      controllerId: this.#controllerId,
+      version,
+      startedAt: this.#startedAt,
+      store: { driver: config.store.driver, state: store.state },
+      listeners: { ...this.#listeners },
+      datapaths: this.#datapaths.status().map((status) => {
+        const host = hostOf.get(status.datapathId);
+        const { datapathId, state, remoteAddress, entries, refused, healed, lastRead } = status;
+        return {
+          datapathId,
+          ...(host === undefined ? {} : { host }),
+          state,
+          ...(remoteAddress === undefined ? {} : { remoteAddress }),
+          entries,
+          refused,
+          healed,
+          ...(lastRead === undefined ? {} : { lastAudit: lastRead.getTime() }),
+        };
+      }),
+      hosts: this.#hub.hosts().map(({ connected: _, epoch: __, silentMs: ___, ...host }) => host),
+    };
+  }
+
+  notReady(): readonly string[] {
+    const reasons: string[] = [];
+    const { state } = this.options.store;
+    if (state !== 'ready') reasons.push(`the store is ${state}`);
+    if (this.#listeners === undefined) reasons.push('the listeners for switches and agents are closed');
+    return reasons;
+  }
+
+  async acknowledged(signal: AbortSignal): Promise<readonly SwitchAcknowledgement[]> {
+    const answers = await this.#settler.acknowledged(signal);
+    const hostOf = this.#hostsByDatapath();
+    return [...answers].map(([datapathId, answer]) => {
+      const host = hostOf.get(datapathId);
+      return { datapathId, ...(host === undefined ? {} : { host }), ...answer };
+    });
+  }
+
+  onEvent(listener: (event: ControllerEvent) => void): () => void {
+    const subscription = this.#events.subscribe(listener);
+    return () => {
+      subscription.unsubscribe();
+    };
+  }
+
+  metrics(): readonly MetricFamily[] {
+    return controllerMetrics(this.#datapaths, this.#channel, this.#hub);
+  }
+
+  #makeHub(): AgentHub {
+    const { config, hubAddresses = [], log } = this.options;
+    const logger = log.component('hub');
+    return new AgentHub({
+      model: this.model,
+      switches: this.#switches(),
+      addresses: [parseAddress(config.hub.listen), ...hubAddresses],
+      controllerId: this.#controllerId,
+      leaseMs: config.hub.leaseMs,
+      maxConnections: config.hub.maxConnections,
+      limits: { maxMessageBytes: config.hub.maxMessageBytes },
+      onEvent: (event) => {
+        logHubEvent(logger, event);
+        this.#events.next({ ...event });
+      },
+      onUnexpected: (err, method) => {
+        logger.error({ event: 'hub.failure', method, err }, `${method} failed`);
+      },
+    });
+  }
+
+  #switches(): HubSwitches {
+    return {
+      settle: () => this.#settler.settle(),
+      connection: (datapathId) => {
+        const state = this.#datapaths.statusOf(datapathId)?.state ?? 'disconnected';
+        if (state === 'disconnected') return 'disconnected';
+        return state === 'reading' || state === 'unclaimed' ? 'reading' : 'ready';
+      },
+      waitForSync: (datapathId, options) => this.#datapaths.waitForSync(datapathId, options),
+      waitForPort: (datapathId, name, { signal }) => this.#ports.wait(datapathId, name, signal),
+    };
+  }
+
+  #listen(): void {
+    const channel = this.#channel;
+    const logger = this.options.log.component('datapath');
+    this.#ending.push(
+      this.model.onFacts((changes) => {
+        writeFacts(this.#datapaths.facts, changes);
+        this.#settler.schedule();
+        this.#facts.next(changes);
+      }),
+      channel.onUp((session) => {
+        // Ports first: the comparison must see what is derived from them.
+        this.#ports.up(session);
+        const add = () => {
+          if (session.open) this.#datapaths.addSession(session);
+        };
+        this.#settler.settle().then(add, add);
+      }),
+      channel.onDown((session) => {
+        this.#datapaths.removeSession(session);
+      }),
+      channel.onPortStatus((session, status) => {
+        this.#ports.changed(session, status);
+      }),
+      this.#datapaths.onEvent((event) => {
+        logSwitchEvent(logger, event);
+        this.#events.next(controllerEvent(event));
+      }),
+    );
+  }
+
+  #hostsByDatapath(): Map<string, string> {
+    const hosts = new Map<string, string>();
+    for (const { host, datapathId } of this.#hub.hosts()) {
+      if (datapathId !== undefined) hosts.set(datapathId, host);
+    }
+    return hosts;
+  }
+}
+
+/** The channel's options, from the configuration. */
+export function channelOptions({ config, log }: ControllerOptions): Partial<ChannelOptions> {
+  const { listen, maxConnections, echoIntervalMs, packetInsPerSecond } = config.openflow;
+  const address = parseListenAddress(listen);
+  if (address === undefined) throw new Error(`openflow.listen: ${listen} is not ADDRESS:PORT`);
+  return {
+    ...address,
+    maxConnections,
+    echoIntervalMs,
+    echoToleranceMs: 2 * echoIntervalMs,
+    packetInRate: {
+      perSwitch: { perSecond: packetInsPerSecond, burst: packetInsPerSecond },
+      perPort: { perSecond: Math.ceil(packetInsPerSecond / 4), burst: Math.ceil(packetInsPerSecond / 2) },
+    },
+    logger: log.component('channel'),
+  };
+}
+
+function logHubEvent(logger: Logger, event: HubEvent): void {
+  switch (event.event) {
+    case 'host.up':
+      return logger.info(event, `agent of host ${event.host} registered from ${event.remoteAddress}`);
+    case 'host.disconnected':
+      return logger.info(event, `agent of host ${event.host} disconnected: ${event.reason}`);
+    case 'host.down':
+      return logger.warn(event, `host ${event.host} is down: ${event.reason}; its entries stay`);
+    case 'host.refused':
+      return logger.warn(event, `an agent for host ${event.host} was refused: ${event.reason}`);
+    case 'host.unresponsive':
+      return logger.warn(
+        event,
+        `agent of host ${event.host} did not answer ${event.method}: ${event.reason}`,
+      );
+  }
+}
+
+const WARNINGS = new Set(['healed', 'refused', 'trouble', 'conflict', 'failure']);
+
+function logSwitchEvent(logger: Logger, event: SwitchEvent): void {
+  const { kind, ...detail } = event;
+  const fields = { event: `datapath.${kind}`, ...detail };
+  const text = `${event.datapathId === undefined ? 'tables' : `datapath ${event.datapathId}`}: ${kind}`;
+  if (WARNINGS.has(kind)) logger.warn(fields, text);
+  else if (kind === 'state') logger.debug(fields, text);
+  else logger.info(fields, text);
+}
+
+/** `datapath.in-sync` for a state, `datapath.healed` and the like for what happened. */
+function controllerEvent({ kind, ...detail }: SwitchEvent): ControllerEvent {
+  const state = 'state' in detail && typeof detail.state === 'string' ? detail.state : kind;
+  const reason = 'error' in detail && detail.error instanceof Error ? { error: detail.error.message } : {};
+  return { ...detail, ...reason, event: `datapath.${kind === 'state' ? state : kind}` };
+}

@@ -1,0 +1,31 @@
+import type { FactChange } from '../model/facts.js';
+import type { FactInputs } from './datapaths.js';
+
+/** Writes what the model has committed into the inputs of the derivations. */
+export function writeFacts(facts: FactInputs, changes: readonly FactChange[]): void {
+  for (const change of changes) {
+    switch (change.kind) {
+      case 'tenant':
+        write(facts.tenants, change.key, change.value);
+        break;
+      case 'network':
+        write(facts.networks, change.key, change.value);
+        break;
+      case 'endpoint':
+        write(facts.endpoints, change.key, change.value);
+        break;
+      case 'host':
+        write(facts.hosts, change.key, change.value);
+        break;
+    }
+  }
+}
+
+function write<V>(
+  input: { set(key: string, value: V): void; delete(key: string): void },
+  key: string,
+  value: V | undefined,
+): void {
+  if (value === undefined) input.delete(key);
+  else input.set(key, value);
+}
