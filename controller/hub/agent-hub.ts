@@ -30,6 +30,8 @@ import type { AgentHubOptions, HubEvent, HubHost, HubTurn, SwitchAnswer } from '
 
 /** An agent that does not register in this time after connecting is closed. */
 const REGISTER_MS = 10_000;
+/** Of one agent; what it sends above that waits in its socket. */
+const MESSAGES_PER_SECOND = 10_000;
 /** How long calls may still run when an agent's lease has ended. */
 const DRAIN_MS = 1_000;
 
@@ -60,7 +62,7 @@ export class AgentHub {
     this.#hub = new Hub({
       router: this.#router(),
       clock: this.#clock,
-      ...(options.limits === undefined ? {} : { limits: options.limits }),
+      limits: { maxMessagesPerSecond: MESSAGES_PER_SECOND, ...options.limits },
       ...(options.maxConnections === undefined ? {} : { maxPeers: options.maxConnections }),
       ...(options.onUnexpected === undefined ? {} : { onUnexpected: options.onUnexpected }),
       onUp: (peer, remote) => {
