@@ -43,7 +43,6 @@ export async function withDeadline<T>(milliseconds: number, what: string, work: 
       const fix = 'look with GET before trying again; GET /v1/status shows whether the store answers';
       reject(new ApiError(504, 'http.deadline', message, { fix }));
     }, milliseconds);
-    timer.unref();
   });
   try {
     return await Promise.race([work, deadline]);

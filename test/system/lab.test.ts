@@ -3,6 +3,7 @@ import { spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { once } from 'node:events';
 import t from 'tap';
+import { waitFor } from '../support/wait-for.js';
 import { exec, Lab, reapAbandonedLabs, run, type LabHost } from '../../topologies/lab/index.js';
 
 /** What exists on the machine of a lab, by its id and its management address. */
@@ -66,6 +67,8 @@ t.test('hosts, underlays, endpoints, captures, a VLAN neighbour, restarts', asyn
   await joinByVxlan(h1, h2.vtepIp ?? '');
   await joinByVxlan(h2, h1.vtepIp ?? '');
 
+  // Ports that have just been added may lose their first frames.
+  await waitFor('b to reach a', async () => (await b.ping('10.1.1.1', { timeoutMs: 300 })).ok);
   const capture = await b.capture('eth0', 'icmp[icmptype] == icmp-echo');
   const pings = await lab.pingAll([
     { from: a, to: '10.1.1.2' },
