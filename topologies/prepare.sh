@@ -22,13 +22,13 @@ weft_agent_needs='
   arping        iputils-arping
   ethtool       ethtool
   ps            procps
+  tcpdump       tcpdump
 '
 weft_test_needs="$weft_agent_needs"'
   mn            mininet
   etcd          etcd-server
   etcdctl       etcd-client
   tshark        tshark
-  tcpdump       tcpdump
   iperf3        iperf3
   fuser         psmisc
   python:scapy  python3-scapy

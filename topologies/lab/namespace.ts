@@ -19,6 +19,8 @@ export interface PingOptions {
   /** Bytes of ICMP payload; with `dontFragment` it measures a path MTU (IPv4: payload + 28). */
   readonly payload?: number;
   readonly dontFragment?: boolean;
+  /** Up to 16 bytes, in hexadecimal, repeated to fill the payload: tells a request from others in a capture. */
+  readonly pattern?: string;
 }
 
 export interface PingResult {
@@ -107,6 +109,7 @@ export class LabNamespace {
     const { count = 1, timeoutMs = 1_000, intervalMs = 200 } = options;
     const argv = ['ping', '-n', '-c', `${count}`, '-W', `${timeoutMs / 1000}`, '-i', `${intervalMs / 1000}`];
     if (options.payload !== undefined) argv.push('-s', `${options.payload}`);
+    if (options.pattern !== undefined) argv.push('-p', options.pattern);
     if (options.dontFragment) argv.push('-M', 'do');
     const result = await this.run([...argv, address], {
       timeoutMs: count * (timeoutMs + intervalMs) + 10_000,
