@@ -144,6 +144,11 @@ export class EmulatedSwitch {
     this.#socket?.write(bytes);
   }
 
+  /** Bytes sent that the controller has not taken yet. */
+  get pendingBytes(): number {
+    return this.#socket?.writableLength ?? 0;
+  }
+
   /** Adds or changes a port, and tells the controller. */
   setPort(port: EmulatedPort): void {
     const reason = this.#ports.has(port.number) ? PortReason.MODIFY : PortReason.ADD;
