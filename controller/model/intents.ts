@@ -5,9 +5,9 @@
 import Type, { type Static, type TSchema } from 'typebox';
 
 /** What a name may look like everywhere: it goes into ids (`tenant/network/endpoint`), file names and URLs. */
-export const NAME_PATTERN = '^[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?$';
+export const NAME_PATTERN = '^[A-Za-z0-9]([A-Za-z0-9._-]{0,251}[A-Za-z0-9])?$';
 export const NAME_RULE =
-  '1 to 63 letters, digits, "-", "_" and ".", beginning and ending with a letter or digit';
+  '1 to 253 letters, digits, "-", "_" and ".", beginning and ending with a letter or digit';
 
 const name = (description: string) =>
   Type.String({ pattern: NAME_PATTERN, description: `${description}: ${NAME_RULE}` });

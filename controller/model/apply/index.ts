@@ -1,0 +1,64 @@
+/** The two requests that change the intents, as operations on the state. Both throw ModelError and then leave nothing. */
+import type { IntentObject } from '../intents.js';
+import { ModelError, type ApplyResult, type ModelDefaults, type ObjectRef, type Problem } from '../types.js';
+import type { State } from '../state.js';
+import { validateObject } from '../validate.js';
+import { applyEndpoints } from './endpoints.js';
+import { applyBindings, applyHosts } from './hosts.js';
+import { applyNetworks } from './networks.js';
+import { Plan } from './plan.js';
+import { removeNamed, removeUnwanted } from './remove.js';
+import { applyTenants, checkOverlaps } from './tenants.js';
+
+export interface ApplyMode {
+  readonly mode: 'add' | 'replace';
+  /** `replace` leaves late bindings alone whose endpoints stay: netplugin's documents carry them apart. */
+  readonly keepBindings?: boolean;
+  /** Found before, while the objects were made from another format. */
+  readonly problems?: readonly Problem[];
+}
+
+/** Throws what the schemas do not allow; needs no state. */
+export function checkObjects(objects: readonly unknown[]): readonly IntentObject[] {
+  const problems: Problem[] = [];
+  const valid: IntentObject[] = [];
+  for (const value of objects) {
+    const result = validateObject(value);
+    if ('object' in result) valid.push(result.object);
+    else problems.push(...result.problems);
+  }
+  if (problems.length > 0) throw new ModelError(problems);
+  return valid;
+}
+
+export function applyOperation(
+  state: State,
+  defaults: ModelDefaults,
+  objects: readonly IntentObject[],
+  { mode, keepBindings = false, problems = [] }: ApplyMode,
+): Omit<ApplyResult, 'dryRun'> {
+  const plan = new Plan(state, defaults, objects);
+  for (const problem of problems) plan.problems.add(problem);
+  if (mode === 'replace') removeUnwanted(plan, { keepBindings });
+  applyTenants(plan);
+  applyHosts(plan);
+  applyNetworks(plan);
+  checkOverlaps(plan);
+  applyEndpoints(plan);
+  applyBindings(plan);
+  plan.problems.throwErrors();
+  return { changes: plan.changes(), warnings: plan.problems.warnings };
+}
+
+export function removeOperation(
+  state: State,
+  defaults: ModelDefaults,
+  refs: readonly ObjectRef[],
+  { cascade, problems = [] }: { cascade: boolean; problems?: readonly Problem[] },
+): Omit<ApplyResult, 'dryRun'> {
+  const plan = new Plan(state, defaults, []);
+  for (const problem of problems) plan.problems.add(problem);
+  removeNamed(plan, refs, cascade);
+  plan.problems.throwErrors();
+  return { changes: plan.changes(), warnings: plan.problems.warnings };
+}

@@ -1,0 +1,254 @@
+/**
+ * Everything that is looked up by something else than a record's id, and the sets that numbers, tags, subnets and
+ * addresses are allocated from. Made from the records alone: adding and removing a record are the only two operations,
+ * so that the indexes after a restart are those before it.
+ *
+ * Where two records claim the same thing (a damaged store), the first one keeps it.
+ */
+import { formatIpv4, formatIpv6, last4, last6 } from './address.js';
+import { Bitset } from './bitset.js';
+import { PrefixSet } from './prefix-set.js';
+import { vteps } from './record-facts.js';
+import type {
+  BindingRecord,
+  EndpointRecord,
+  HostRecord,
+  NetworkRecord,
+  Records,
+  Table,
+  TenantRecord,
+} from './records.js';
+
+/** Values of which each has one owner, and the lowest free one of which can be found. */
+export class OwnedNumbers {
+  readonly #owners = new Map<number, string>();
+  readonly #taken = new Bitset();
+
+  owner(value: number): string | undefined {
+    return this.#owners.get(value);
+  }
+
+  add(value: number, owner: string): void {
+    if (this.#taken.add(value)) this.#owners.set(value, owner);
+  }
+
+  delete(value: number, owner: string): void {
+    if (this.#owners.get(value) !== owner) return;
+    this.#owners.delete(value);
+    this.#taken.delete(value);
+  }
+
+  lowestFree(first: number, last: number): number | undefined {
+    return this.#taken.lowestAbsent(first, last);
+  }
+}
+
+/** Addresses taken in one network. */
+export class NetworkPool {
+  readonly ipv4 = new OwnedNumbers();
+  readonly ipv6 = new Map<bigint, string>();
+  readonly macs = new Map<number, string>();
+  /** Everything from `start` up to `below` is taken. */
+  #ipv6Hint: { start: bigint; below: bigint } | undefined;
+
+  /** The lowest free IPv6 address in `first`..`last` that is not `reserved`. */
+  lowestFreeIpv6(first: bigint, last: bigint, reserved: bigint | undefined): bigint | undefined {
+    let below = this.#ipv6Hint?.start === first ? this.#ipv6Hint.below : first;
+    while (this.ipv6.has(below)) below += 1n;
+    this.#ipv6Hint = { start: first, below };
+    let address = below;
+    while (address === reserved || this.ipv6.has(address)) address += 1n;
+    return address <= last ? address : undefined;
+  }
+
+  addIpv6(address: bigint, owner: string): void {
+    if (!this.ipv6.has(address)) this.ipv6.set(address, owner);
+  }
+
+  deleteIpv6(address: bigint, owner: string): void {
+    if (this.ipv6.get(address) !== owner) return;
+    this.ipv6.delete(address);
+    this.#ipv6Hint = undefined;
+  }
+}
+
+/** Sets by key that exist only while they have members. */
+export class MultiMap {
+  readonly #sets = new Map<string, Set<string>>();
+
+  get(key: string): ReadonlySet<string> {
+    return this.#sets.get(key) ?? EMPTY;
+  }
+
+  add(key: string, member: string): void {
+    const set = this.#sets.get(key);
+    if (set === undefined) this.#sets.set(key, new Set([member]));
+    else set.add(member);
+  }
+
+  delete(key: string, member: string): void {
+    const set = this.#sets.get(key);
+    if (set?.delete(member) === true && set.size === 0) this.#sets.delete(key);
+  }
+}
+const EMPTY: ReadonlySet<string> = new Set();
+
+/** One owner for each key. */
+class OwnedKeys {
+  readonly #owners = new Map<string, string>();
+
+  owner(key: string): string | undefined {
+    return this.#owners.get(key);
+  }
+
+  add(key: string, owner: string): void {
+    if (!this.#owners.has(key)) this.#owners.set(key, owner);
+  }
+
+  delete(key: string, owner: string): void {
+    if (this.#owners.get(key) === owner) this.#owners.delete(key);
+  }
+}
+
+/** Key of a port of a host, or of a container's UUID in a network. */
+export const pair = (left: string, right: string): string => `${left}\n${right}`;
+
+export class Indexes {
+  readonly tenantNumbers = new OwnedNumbers();
+  readonly networkNumbers = new OwnedNumbers();
+  readonly endpointNumbers = new OwnedNumbers();
+  readonly hostNumbers = new OwnedNumbers();
+  readonly vlans = new OwnedNumbers();
+  readonly vnis = new OwnedNumbers();
+
+  /** Tenant -> networks. */
+  readonly networksOfTenant = new MultiMap();
+  /** Network -> endpoints. */
+  readonly endpointsOfNetwork = new MultiMap();
+  /** Network -> endpoints that are attached. */
+  readonly attachedInNetwork = new MultiMap();
+  /** Host -> endpoints attached on it. */
+  readonly attachedOnHost = new MultiMap();
+  /** Host -> endpoints whose own intent names it. */
+  readonly endpointsNamingHost = new MultiMap();
+  /** Host -> bindings that name it; a binding has the id of its endpoint. */
+  readonly bindingsOfHost = new MultiMap();
+  /** Host -> pending attachments from it. */
+  readonly pendingOfHost = new MultiMap();
+  /** Name of an endpoint -> endpoints of that name in any network. */
+  readonly endpointsByName = new MultiMap();
+  /** Network and UUID of a container -> endpoint. */
+  readonly endpointByUUID = new OwnedKeys();
+  /** Host and interface -> endpoint attached there. */
+  readonly endpointAtPort = new OwnedKeys();
+  /** Datapath id -> host. */
+  readonly hostByDatapath = new OwnedKeys();
+  /** Text of a tunnel address -> host. */
+  readonly hostByVtep = new OwnedKeys();
+
+  readonly #pools = new Map<string, NetworkPool>();
+  readonly #subnets4 = new Map<string, PrefixSet>();
+  readonly #subnets6 = new Map<string, PrefixSet>();
+
+  /** Addresses of a network. */
+  pool(network: string): NetworkPool {
+    return getOrMake(this.#pools, network, () => new NetworkPool());
+  }
+
+  /** IPv4 or IPv6 subnets of a tenant; owners are network ids. */
+  subnets(family: 4 | 6, tenant: string): PrefixSet {
+    return getOrMake(family === 4 ? this.#subnets4 : this.#subnets6, tenant, () => new PrefixSet());
+  }
+
+  add<T extends Table>(table: T, id: string, record: Records[T]): void {
+    this.#change('add', table, id, record);
+  }
+
+  remove<T extends Table>(table: T, id: string, record: Records[T]): void {
+    this.#change('delete', table, id, record);
+  }
+
+  #change(change: 'add' | 'delete', table: Table, id: string, record: Records[Table]): void {
+    switch (table) {
+      case 'tenant':
+        return this.#tenant(change, id, record as TenantRecord);
+      case 'network':
+        return this.#network(change, id, record as NetworkRecord);
+      case 'endpoint':
+        return this.#endpoint(change, id, record as EndpointRecord);
+      case 'host':
+        return this.#host(change, id, record as HostRecord);
+      case 'binding':
+        return this.bindingsOfHost[change]((record as BindingRecord).spec.host, id);
+      case 'pending':
+        return this.pendingOfHost[change]((record as Records['pending']).host, id);
+      case 'meta':
+        return;
+    }
+  }
+
+  #tenant(change: 'add' | 'delete', id: string, { number }: TenantRecord): void {
+    this.tenantNumbers[change](number, id);
+    if (change === 'delete' && this.networksOfTenant.get(id).size === 0) {
+      this.#subnets4.delete(id);
+      this.#subnets6.delete(id);
+    }
+  }
+
+  #network(change: 'add' | 'delete', id: string, record: NetworkRecord): void {
+    const { spec, number, encapsulation, tag, ipv4, ipv6 } = record;
+    this.networkNumbers[change](number, id);
+    this.networksOfTenant[change](spec.tenant, id);
+    if (tag !== 0) (encapsulation === 'vlan' ? this.vlans : this.vnis)[change](tag, id);
+    if (ipv4 !== undefined) {
+      const range = { first: BigInt(ipv4.address), last: BigInt(last4(ipv4)), owner: id };
+      this.subnets(4, spec.tenant)[change](range);
+    }
+    if (ipv6 !== undefined) {
+      this.subnets(6, spec.tenant)[change]({ first: ipv6.address, last: last6(ipv6), owner: id });
+    }
+    if (change === 'delete' && this.endpointsOfNetwork.get(id).size === 0) this.#pools.delete(id);
+  }
+
+  #endpoint(change: 'add' | 'delete', id: string, record: EndpointRecord): void {
+    const { spec, number, mac, ipv4, ipv6 } = record;
+    const network = `${spec.tenant}/${spec.network}`;
+    const pool = this.pool(network);
+    this.endpointNumbers[change](number, id);
+    this.endpointsOfNetwork[change](network, id);
+    this.endpointsByName[change](spec.name, id);
+    if (ipv4 !== undefined) pool.ipv4[change](ipv4, id);
+    if (change === 'add') {
+      if (ipv6 !== undefined) pool.addIpv6(ipv6, id);
+      if (mac !== 0 && !pool.macs.has(mac)) pool.macs.set(mac, id);
+    } else {
+      if (ipv6 !== undefined) pool.deleteIpv6(ipv6, id);
+      if (pool.macs.get(mac) === id) pool.macs.delete(mac);
+    }
+    if (spec.host !== undefined) this.endpointsNamingHost[change](spec.host, id);
+    const uuid = record.attachUUID ?? spec.attachUUID;
+    if (uuid !== undefined) this.endpointByUUID[change](pair(network, uuid), id);
+    if (record.host !== undefined && record.interface !== undefined) {
+      this.attachedInNetwork[change](network, id);
+      this.attachedOnHost[change](record.host, id);
+      this.endpointAtPort[change](pair(record.host, record.interface), id);
+    }
+  }
+
+  #host(change: 'add' | 'delete', id: string, record: HostRecord): void {
+    this.hostNumbers[change](record.number, id);
+    if (record.claim !== undefined) this.hostByDatapath[change](record.claim.datapathId, id);
+    const { ipv4, ipv6 } = vteps(record);
+    if (ipv4 !== undefined) this.hostByVtep[change](formatIpv4(ipv4), id);
+    if (ipv6 !== undefined) this.hostByVtep[change](formatIpv6(ipv6), id);
+  }
+}
+
+function getOrMake<V>(map: Map<string, V>, key: string, make: () => V): V {
+  let value = map.get(key);
+  if (value === undefined) {
+    value = make();
+    map.set(key, value);
+  }
+  return value;
+}

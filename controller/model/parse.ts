@@ -1,0 +1,81 @@
+/** Intent files: YAML (any number of documents) or JSON, each holding one object or an array of them. */
+import { isMap, isScalar, isSeq, LineCounter, type Node, parseAllDocuments } from 'yaml';
+import type { IntentObject } from './intents.js';
+import { type Location, rememberLocations } from './locations.js';
+import type { ParseOptions, ParseResult, Problem } from './types.js';
+import { validateObject } from './validate.js';
+
+export function parseIntents(text: string, options: ParseOptions = {}): ParseResult {
+  const problems: Problem[] = [];
+  const format = options.format ?? (/^\s*[[{]/.test(text) ? 'json' : 'yaml');
+  const values = format === 'json' ? readJson(text, options, problems) : readYaml(text, options, problems);
+  const objects: IntentObject[] = [];
+  for (const value of values) {
+    const result = validateObject(value);
+    if ('object' in result) objects.push(result.object);
+    else problems.push(...result.problems);
+  }
+  return { objects, problems };
+}
+
+function readJson(text: string, options: ParseOptions, problems: Problem[]): unknown[] {
+  try {
+    const value: unknown = JSON.parse(text);
+    return Array.isArray(value) ? value : [value];
+  } catch (error) {
+    // JSON with comments or several documents is YAML; where it is neither, YAML's error names the line.
+    const before = problems.length;
+    const values = readYaml(text, options, problems);
+    if (problems.length === before && options.format === 'json') {
+      problems.push(syntaxProblem(error instanceof Error ? error.message : String(error), options));
+      return [];
+    }
+    return values;
+  }
+}
+
+function readYaml(text: string, options: ParseOptions, problems: Problem[]): unknown[] {
+  const lines = new LineCounter();
+  // Aliases may not be used to blow a small file up; merges and tags have no use here.
+  const documents = parseAllDocuments(text, { lineCounter: lines, prettyErrors: false, uniqueKeys: true });
+  const place = (offset: number): Location => {
+    const { line, col } = lines.linePos(offset);
+    return { ...(options.file === undefined ? {} : { file: options.file }), line, column: col };
+  };
+  const values: unknown[] = [];
+  for (const document of 'empty' in documents ? [] : documents) {
+    for (const error of document.errors)
+      problems.push(syntaxProblem(error.message, options, place(error.pos[0])));
+    if (document.errors.length > 0 || document.contents === null) continue;
+    const contents: Node = document.contents;
+    const nodes = isSeq(contents) ? (contents.items as Node[]) : [contents];
+    for (const node of nodes) {
+      if (isScalar(node) && node.value === null) continue;
+      const value: unknown = node.toJS(document, { maxAliasCount: 100 });
+      if (typeof value === 'object' && value !== null) rememberLocations(value, memberLocations(node, place));
+      values.push(value);
+    }
+  }
+  return values;
+}
+
+function memberLocations(node: Node, place: (offset: number) => Location): Map<string, Location> {
+  const members = new Map<string, Location>();
+  if (node.range) members.set('', place(node.range[0]));
+  if (!isMap(node)) return members;
+  for (const { key } of node.items) {
+    if (isScalar(key) && key.range) members.set(String(key.value), place(key.range[0]));
+  }
+  return members;
+}
+
+function syntaxProblem(message: string, options: ParseOptions, location?: Location): Problem {
+  return {
+    severity: 'error',
+    code: 'intent.syntax',
+    message: `the file cannot be read: ${message}`,
+    fix: 'write YAML or JSON',
+    ...(options.file === undefined ? {} : { file: options.file }),
+    ...location,
+  };
+}
