@@ -4,7 +4,8 @@ import type { Table } from './pipeline.js';
 
 /**
  * Kinds of scopes; the position is the number in cookies, so append only. `global` is every claimed switch's, `host` (by host
- * name) one switch's; the others are shared by the switches that carry the object.
+ * name, or by datapath id for a switch that no agent claims) one switch's; the others are shared by the switches that carry the
+ * object. A switch subscribes to one `host` scope at most.
  */
 export const SCOPE_KINDS = [
   'global',

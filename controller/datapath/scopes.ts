@@ -6,7 +6,7 @@
  *
  * The same entry (table, priority and match; group or meter id)
  *  - asked for in one scope by two rules: the rule declared first holds, and it is a conflict;
- *  - in two scopes of one switch: the scope of the switch itself (`host`, `datapath`) holds over shared ones, which is how a
+ *  - in two scopes of one switch: the scope of the switch itself (`host`) holds over shared ones, which is how a
  *    host overrides; of shared scopes the one with the smaller name, `global` last. Such entries are *contested*: they are left
  *    out of what is encoded for a whole scope and decided switch by switch.
  */
@@ -73,7 +73,7 @@ export class Scope {
 
   constructor(readonly name: ScopeName) {
     const kind = scopeKind(name);
-    this.own = kind === 'host' || kind === 'datapath';
+    this.own = kind === 'host';
     this.precedence = `${this.own ? 0 : kind === 'global' ? 2 : 1}${name}`;
   }
 }

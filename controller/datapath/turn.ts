@@ -1,0 +1,99 @@
+/** A turn: one settlement that changed desired tables, and what became of it on each switch. */
+import type { DatapathId } from '../model/facts.js';
+import type { RefusedEntry } from './status.js';
+
+/** What became of a turn's changes on one switch. */
+export interface Acknowledgement {
+  readonly datapathId: DatapathId;
+  /** The switch has confirmed, by a barrier, that it holds every change. */
+  readonly ok: boolean;
+  /** `refused`: all but the entries in `refused` are in effect. `disconnected`: unknown; the next session brings it into line. */
+  readonly reason?: 'refused' | 'disconnected';
+  readonly refused: readonly RefusedEntry[];
+}
+
+export interface Turn {
+  /** From 1. */
+  readonly id: number;
+  /** Switches whose desired table changed. */
+  readonly datapaths: readonly DatapathId[];
+  /**
+   * Resolves when the switch has acknowledged this turn's changes and all before them. A switch that the turn does not concern
+   * is waited for as well, if earlier changes are on their way to it. Never rejects.
+   */
+  acknowledged(datapathId: DatapathId): Promise<Acknowledgement>;
+  /** Of all switches in `datapaths`. */
+  all(): Promise<ReadonlyMap<DatapathId, Acknowledgement>>;
+}
+
+/** Waits on a switch's behalf for the changes of a turn. */
+export interface Waiter {
+  /** An entry was refused; noted if it is the turn's. */
+  refuse(key: string, refused: RefusedEntry): void;
+  /** Everything up to the turn is decided. */
+  settle(reason?: 'disconnected'): void;
+}
+
+/** The controller's end of a turn. */
+export class TurnRecord implements Turn {
+  readonly #acknowledgements = new Map<DatapathId, Acknowledgement>();
+  readonly #waiting = new Map<DatapathId, ((acknowledgement: Acknowledgement) => void)[]>();
+
+  constructor(
+    readonly id: number,
+    readonly datapaths: readonly DatapathId[],
+    /** True for a key whose entry this turn changed on the switch. */
+    private readonly concerns: (datapathId: DatapathId, key: string) => boolean,
+    /** Calls `settle` of a waiter when everything that is on its way to a switch is decided. */
+    private readonly fence: (datapathId: DatapathId, waiter: Waiter) => void,
+  ) {
+    for (const datapathId of datapaths) this.#waiting.set(datapathId, []);
+  }
+
+  acknowledged(datapathId: DatapathId): Promise<Acknowledgement> {
+    const known = this.#acknowledgements.get(datapathId);
+    if (known !== undefined) return Promise.resolve(known);
+    return new Promise((resolve) => {
+      const waiting = this.#waiting.get(datapathId);
+      if (waiting !== undefined) {
+        waiting.push(resolve);
+        return;
+      }
+      this.#waiting.set(datapathId, [resolve]);
+      this.fence(datapathId, this.waiter(datapathId));
+    });
+  }
+
+  async all(): Promise<ReadonlyMap<DatapathId, Acknowledgement>> {
+    const acknowledgements = await Promise.all(
+      this.datapaths.map((datapathId) => this.acknowledged(datapathId)),
+    );
+    return new Map(acknowledgements.map((acknowledgement) => [acknowledgement.datapathId, acknowledgement]));
+  }
+
+  waiter(datapathId: DatapathId): Waiter {
+    let refused: RefusedEntry[] | undefined;
+    return {
+      refuse: (key, entry) => {
+        if (!this.concerns(datapathId, key)) return;
+        refused ??= [];
+        refused.push(entry);
+      },
+      settle: (reason) => this.#settle(datapathId, reason, refused ?? []),
+    };
+  }
+
+  #settle(
+    datapathId: DatapathId,
+    disconnected: 'disconnected' | undefined,
+    refused: readonly RefusedEntry[],
+  ): void {
+    const reason = disconnected ?? (refused.length > 0 ? 'refused' : undefined);
+    const acknowledgement: Acknowledgement =
+      reason === undefined ? { datapathId, ok: true, refused } : { datapathId, ok: false, reason, refused };
+    this.#acknowledgements.set(datapathId, acknowledgement);
+    const waiting = this.#waiting.get(datapathId) ?? [];
+    this.#waiting.delete(datapathId);
+    for (const resolve of waiting) resolve(acknowledgement);
+  }
+}
