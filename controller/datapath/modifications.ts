@@ -18,6 +18,7 @@ import {
   Port,
 } from '../../ofproto/index.js';
 import type { DesiredEntry, DesiredFlow, DesiredGroup, DesiredMeter } from './entry.js';
+import { isTooLong } from './length.js';
 import type { ScopedEntry } from './scopes.js';
 import { referencesOf } from './verify.js';
 
@@ -55,6 +56,8 @@ export class ModificationList {
   readonly flows: EntryMod<FlowMod>[] = [];
   groupsLast: EntryMod<GroupMod>[] = [];
   readonly metersAfter: EntryMod<MeterMod>[] = [];
+  /** Entries that no message can hold; there is no modification for them. */
+  readonly tooLong: ScopedEntry[] = [];
   readonly groupIds: IdChanges = { added: [], changed: [], deleted: [] };
   readonly meterIds: IdChanges = { added: [], changed: [], deleted: [] };
 
@@ -69,7 +72,7 @@ export class ModificationList {
     const origin: Origin = { key, desired: after };
     switch (entry.kind) {
       case 'flow':
-        this.flows.push(after === undefined ? deleteFlow(entry, origin) : addFlow(entry, origin));
+        this.#addFlow(entry, origin);
         break;
       case 'group':
         this.#addGroup(entry, before !== undefined, origin);
@@ -86,6 +89,29 @@ export class ModificationList {
     this.groupsLast = referencedFirst(this.groupsLast).reverse();
   }
 
+  /** Every modification, in the order of sending. */
+  *all(): IterableIterator<EntryMod> {
+    yield* this.meters;
+    yield* this.groupsFirst;
+    yield* this.flows;
+    yield* this.groupsLast;
+    yield* this.metersAfter;
+  }
+
+  #addFlow(entry: DesiredFlow, origin: Origin): void {
+    const message = origin.desired === undefined ? deleteFlow(entry, origin) : addFlow(entry, origin);
+    if (!this.#setAside(message)) this.flows.push(message);
+  }
+
+  /** True if no message can hold the modification. Measured once for each entry. */
+  #setAside(message: EntryMod<FlowMod | GroupMod>): boolean {
+    const { desired } = message.origin;
+    if (desired === undefined) return false;
+    desired.tooLong ??= isTooLong(message);
+    if (desired.tooLong) this.tooLong.push(desired);
+    return desired.tooLong;
+  }
+
   #addGroup(entry: DesiredGroup, exists: boolean, origin: Origin): void {
     const { desired } = origin;
     const command =
@@ -99,6 +125,7 @@ export class ModificationList {
       buckets: desired === undefined ? [] : entry.buckets,
       origin,
     };
+    if (this.#setAside(message)) return;
     (desired === undefined ? this.groupsLast : this.groupsFirst).push(message);
     note(this.groupIds, entry.id, exists, desired !== undefined);
   }

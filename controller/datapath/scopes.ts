@@ -19,8 +19,8 @@ export class ScopedEntry {
   #content: string | undefined;
   /** What another, later declared rule asked for under the same key. */
   next: ScopedEntry | undefined;
-  /** Set when the entry cannot be put into a message; the name of the error. */
-  unencodable: string | undefined;
+  /** Known once a message was made of the entry: no message can hold it. */
+  tooLong: boolean | undefined;
 
   constructor(
     readonly key: string,
