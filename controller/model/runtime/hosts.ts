@@ -86,21 +86,23 @@ function settleConflicts(state: State, record: HostRecord, takeOver: boolean): v
   const { hostByDatapath, hostByVtep } = state.indexes;
   const { ipv4, ipv6 } = vteps(record);
   const datapath = record.claim?.datapathId ?? '';
-  const conflicts = [
+  // Owners are looked up one after the other: a host that is taken over may hold several of these.
+  const claimed = [
     {
       what: `datapath ${datapath}`,
-      owner: hostByDatapath.owner(datapath),
+      owner: () => hostByDatapath.owner(datapath),
       fix: 'give each bridge a datapath id of its own',
     },
     ...[ipv4 === undefined ? undefined : formatIpv4(ipv4), ipv6 === undefined ? undefined : formatIpv6(ipv6)]
       .filter((text) => text !== undefined)
       .map((text) => ({
         what: `tunnel address ${text}`,
-        owner: hostByVtep.owner(text),
+        owner: () => hostByVtep.owner(text),
         fix: 'give each host a tunnel address of its own',
       })),
   ];
-  for (const { what, owner, fix } of conflicts) {
+  for (const { what, owner: ownerOf, fix } of claimed) {
+    const owner = ownerOf();
     if (owner === undefined || owner === record.name) continue;
     const holder = state.get('host', owner);
     if (!takeOver || holder?.claim === undefined || (what.startsWith('tunnel') && pinsVtep(holder))) {
