@@ -19,15 +19,17 @@ export interface MininetRun {
 
 /**
  * As its documentation says to run it. When mn fails it kills processes by name and removes files in /tmp, so it gets a process namespace
- * and a /tmp of its own.
+ * and a /tmp of its own. The topologies are copied aside first: the clone may itself be in /tmp.
  */
 export function runMininet(host: LabHost, run: MininetRun): Promise<ExecResult> {
   const [address, port] = run.openflow.split(':');
-  const mn = ['mn', '--custom', `${TOPOLOGIES}${run.file}.py`, '--topo', run.topology];
+  const mn = ['mn', '--custom', `/mnt/${run.file}.py`, '--topo', run.topology];
   mn.push('--controller', `remote,ip=${address},port=${port}`);
   mn.push('--switch', 'ovs,datapath=user,protocols=OpenFlow13');
   const apart = ['unshare', '--pid', '--fork', '--kill-child', '--mount-proc'];
-  return host.run([...apart, 'sh', '-c', 'mount -t tmpfs tmpfs /tmp && exec "$@"', 'mn', ...mn], {
+  const aside =
+    'mount -t tmpfs tmpfs /mnt && cp "$0"*.py /mnt && cd /mnt && mount -t tmpfs tmpfs /tmp && exec "$@"';
+  return host.run([...apart, 'sh', '-c', aside, TOPOLOGIES, ...mn], {
     env: { ...host.ovsEnvironment, WEFT_HUB: run.hub },
     input: [...run.commands, 'exit', ''].join('\n'),
     timeoutMs: 90_000,
