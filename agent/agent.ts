@@ -47,8 +47,8 @@ export interface Agent {
 
 /** MTU of networks on hosts that have no underlay for them: such endpoints reach only each other. */
 const LOCAL_MTU = 1_500;
-/** Bursts of changes in the switch's database are looked at once. */
-const RECONCILE_DELAY_MS = 100;
+/** Changes in the switch's database and of links come in bursts, most of them the agent's own: they are looked at this often. */
+const RECONCILE_DELAY_MS = 300;
 const RECONCILE_RETRY_MS = 1_000;
 /** Should an event get lost. */
 const RECONCILE_INTERVAL_MS = 10_000;
@@ -103,6 +103,8 @@ class RunningAgent implements Agent {
   private readonly registrationListeners = new Set<() => void>();
   private bridge: BridgeState | undefined;
   private problem = '';
+  /** MTU of the underlay, bytes, until the next reconciliation. */
+  private underlay: number | undefined;
   private reconciling: Promise<void> | undefined;
   private reconcileTimer: NodeJS.Timeout | undefined;
   private closed = false;
@@ -319,6 +321,8 @@ class RunningAgent implements Agent {
 
   private async reconcileNow(): Promise<void> {
     const problems = this.bridge?.problems;
+    // What made this necessary may have been a change of the underlay.
+    this.underlay = undefined;
     this.bridge = await this.driver.ensureBridge(this.bridgeSettings());
     if (this.bridge.problems.join() !== problems?.join()) {
       for (const problem of this.bridge.problems)
@@ -362,7 +366,8 @@ class RunningAgent implements Agent {
     if (view.encapsulation === 'vlan') {
       return (uplink === undefined ? undefined : await linkMtu(uplink)) ?? LOCAL_MTU;
     }
-    const underlay = vtepIp === undefined ? LOCAL_MTU : (await findUnderlay(vtepIp)).mtu;
-    return underlay - view.mtuOverhead;
+    if (vtepIp === undefined) return LOCAL_MTU - view.mtuOverhead;
+    this.underlay ??= (await findUnderlay(vtepIp)).mtu;
+    return this.underlay - view.mtuOverhead;
   }
 }

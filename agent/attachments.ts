@@ -216,7 +216,7 @@ export class Attachments {
       const { generation } = attached;
       if (reused) this.records.set(name, { ...record, generation });
       if (record.namespace !== undefined && record.innerInterface !== undefined) {
-        await configureLeg(record.namespace, record.innerInterface, legAddresses(attached.endpoint));
+        await configureLeg(record.namespace, record.innerInterface, legAddresses(attached.endpoint), !reused);
       }
       await driver.addPort(name, { ...record, generation });
       this.records.set(name, { ...record, generation });
@@ -263,8 +263,6 @@ export class Attachments {
     }
     // A leftover of an attachment that was cut off.
     await this.options.driver.removePort(name);
-    await deleteLink(name);
-    undo.push(() => deleteLink(name));
     await createLeg({
       hostInterface: name,
       namespace: record.namespace,
@@ -274,6 +272,7 @@ export class Attachments {
       alias: `${this.aliasPrefix}${record.endpoint}`,
       checksums: this.options.needsChecksums(),
     });
+    undo.push(() => deleteLink(name));
     return false;
   }
 

@@ -128,7 +128,8 @@ export class OvsDriver implements SwitchDriver {
     const external_ids = encodeRecord(record);
     const existing = this.interfacesOf(bridge.row).find(({ row }) => row.name === interfaceName);
     if (existing !== undefined) {
-      await this.apply([ovsdb.update(Interface, existing.uuid, { external_ids })]);
+      // Nothing that ovs-vswitchd would have to apply.
+      await this.client.transact([ovsdb.update(Interface, existing.uuid, { external_ids })]);
     } else {
       this.refuseUsed(interfaceName);
       const port = newPort(interfaceName, { external_ids }, 'endpoint');

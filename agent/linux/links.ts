@@ -5,7 +5,7 @@
  */
 import { existsSync } from 'node:fs';
 import { AgentError } from '../error.js';
-import { command, runCommand } from './command.js';
+import { command, runCommand, type CommandResult } from './command.js';
 
 interface LinkJson {
   readonly ifname: string;
@@ -81,8 +81,19 @@ export async function createLeg(leg: Leg): Promise<void> {
       fix: 'give the path of a namespace, such as /run/netns/NAME or /proc/PID/ns/net',
     });
   }
-  const existing = await runCommand(inside(namespace, ['ip', 'link', 'show', 'dev', innerInterface]));
-  if (existing.exitCode === 0) {
+  const lines = [
+    `link add ${hostInterface} mtu ${mtu} type veth peer name ${innerInterface} mtu ${mtu} address ${mac} netns ${namespace}`,
+    `link set dev ${hostInterface} alias ${leg.alias} addrgenmode none`,
+    `link set dev ${hostInterface} up`,
+  ];
+  const addPair = (): Promise<CommandResult> => runCommand(['ip', '-batch', '-'], `${lines.join('\n')}\n`);
+  let added = await addPair();
+  if (added.stderr.includes('File exists') && (await linkExists(hostInterface))) {
+    // Of an attachment of this endpoint that was cut off; the name is made of the endpoint's.
+    await deleteLink(hostInterface);
+    added = await addPair();
+  }
+  if (added.stderr.includes('File exists')) {
     throw new AgentError(
       'agent.interface.exists',
       `${namespace} has an interface ${innerInterface} already`,
@@ -92,34 +103,28 @@ export async function createLeg(leg: Leg): Promise<void> {
       },
     );
   }
-  const pair = `mtu ${mtu} type veth peer name ${innerInterface} mtu ${mtu} address ${mac} netns ${namespace}`;
-  await command(['ip', 'link', 'add', hostInterface, ...pair.split(' ')]);
   try {
-    await Promise.all([
-      command(
-        ['ip', '-batch', '-'],
-        `link set dev ${hostInterface} alias ${leg.alias} addrgenmode none\nlink set dev ${hostInterface} up\n`,
-      ),
-      leg.checksums ? command(inside(namespace, ['ethtool', '-K', innerInterface, 'tx', 'off'])) : undefined,
-    ]);
+    if (added.exitCode !== 0) {
+      throw new AgentError('agent.command.failed', `making ${hostInterface}: ${added.stderr.trim()}`);
+    }
+    if (leg.checksums) await command(inside(namespace, ['ethtool', '-K', innerInterface, 'tx', 'off']));
   } catch (error) {
     await deleteLink(hostInterface);
     throw error;
   }
 }
 
-/** Give the leg its addresses, bring it up and route through it. Repeating it is no error; addresses that are not named go. */
+/**
+ * Give the leg its addresses, bring it up and route through it. Repeating it is no error; addresses that are not named go. `fresh`: the
+ * leg has just been made and has no addresses yet.
+ */
 export async function configureLeg(
   namespace: string,
   innerInterface: string,
   { addresses, gateways }: LegAddresses,
+  fresh = false,
 ): Promise<void> {
-  const shown = JSON.parse(
-    await command(inside(namespace, ['ip', '-json', 'addr', 'show', 'dev', innerInterface])),
-  ) as { addr_info?: { local: string; prefixlen: number; scope: string }[] }[];
-  const present = (shown[0]?.addr_info ?? [])
-    .filter((address) => address.scope === 'global')
-    .map((address) => `${address.local}/${address.prefixlen}`);
+  const present = fresh ? [] : await legAddressesNow(namespace, innerInterface);
   const lines = [
     ...present
       .filter((cidr) => !addresses.includes(cidr))
@@ -132,6 +137,17 @@ export async function configureLeg(
   ];
   await command(inside(namespace, ['ip', '-batch', '-']), `${lines.join('\n')}\n`);
   for (const gateway of gateways) await routeDefault(namespace, innerInterface, gateway);
+}
+
+async function legAddressesNow(namespace: string, innerInterface: string): Promise<readonly string[]> {
+  const argv = ['ip', '-json', 'addr', 'show', 'dev', innerInterface, 'scope', 'global'];
+  const links = JSON.parse(await command(inside(namespace, argv))) as {
+    addr_info?: { local?: string; prefixlen?: number }[];
+  }[];
+  // An address of another scope is shown as an empty object.
+  return links
+    .flatMap((link) => link.addr_info ?? [])
+    .flatMap(({ local, prefixlen }) => (local === undefined ? [] : [`${local}/${prefixlen}`]));
 }
 
 /** A second leg does not take the default route from the first. */
