@@ -51,9 +51,15 @@ function readYaml(text: string, options: ParseOptions, problems: Problem[]): unk
     const nodes = isSeq(contents) ? (contents.items as Node[]) : [contents];
     for (const node of nodes) {
       if (isScalar(node) && node.value === null) continue;
-      const value: unknown = node.toJS(document, { maxAliasCount: 100 });
-      if (typeof value === 'object' && value !== null) rememberLocations(value, memberLocations(node, place));
-      values.push(value);
+      try {
+        const value: unknown = node.toJS(document, { maxAliasCount: 100 });
+        if (typeof value === 'object' && value !== null)
+          rememberLocations(value, memberLocations(node, place));
+        values.push(value);
+      } catch (error) {
+        const message = error instanceof Error ? error.message : String(error);
+        problems.push(syntaxProblem(message, options, place(node.range?.[0] ?? 0)));
+      }
     }
   }
   return values;

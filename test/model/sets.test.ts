@@ -1,0 +1,244 @@
+import fc from 'fast-check';
+import t from 'tap';
+import {
+  formatIpv4,
+  formatIpv6,
+  formatMac,
+  formatRanges,
+  isUnicastMac,
+  parseIpv4,
+  parseIpv6,
+  parseMac,
+  parsePrefix4,
+  parsePrefix6,
+  parseRanges,
+} from '../../controller/model/address.js';
+import { Bitset } from '../../controller/model/bitset.js';
+import { NetworkPool } from '../../controller/model/indexes.js';
+import { PrefixSet } from '../../controller/model/prefix-set.js';
+import { suggest } from '../../controller/model/problems.js';
+import {
+  decodeRecord,
+  type EndpointRecord,
+  encodeRecord,
+  type HostRecord,
+  type NetworkRecord,
+} from '../../controller/model/records.js';
+
+t.test('a bitset is a set whose lowest absent member is found', async (t) => {
+  const value = fc.oneof(
+    fc.nat(200),
+    fc.nat(20_000),
+    fc.constantFrom(4_094, 4_095, 4_096, 2 ** 32 - 1, 2 ** 40),
+  );
+  fc.assert(
+    fc.property(
+      fc.array(fc.tuple(fc.boolean(), value), { maxLength: 300 }),
+      fc.nat(5_000),
+      fc.nat(5_000),
+      (operations, first, length) => {
+        const bits = new Bitset();
+        const set = new Set<number>();
+        for (const [add, number] of operations) {
+          if (add) {
+            if (bits.add(number) === set.has(number)) return false;
+            set.add(number);
+          } else if (bits.delete(number) !== set.delete(number)) return false;
+        }
+        if (bits.size !== set.size || [...set].some((number) => !bits.has(number))) return false;
+        let lowest: number | undefined = first;
+        while (lowest !== undefined && set.has(lowest))
+          lowest = lowest < first + length ? lowest + 1 : undefined;
+        return bits.lowestAbsent(first, first + length) === lowest;
+      },
+    ),
+  );
+  const full = new Bitset();
+  for (let number = 0; number < 3 * 4_096; number++) full.add(number);
+  t.equal(full.lowestAbsent(0, 20_000), 12_288, 'whole chunks are skipped');
+  t.equal(full.lowestAbsent(5, 12_287), undefined);
+  full.delete(8_191);
+  t.equal(full.lowestAbsent(0, 20_000), 8_191);
+  full.add(8_191);
+  full.delete(31);
+  t.equal(full.lowestAbsent(0, 20_000), 31);
+});
+
+t.test('a prefix set finds overlaps and the lowest free subnet, like a search of everything', async (t) => {
+  // A pool of 64 addresses, subnets of 4; ranges are aligned blocks of 1 to 16.
+  const range = fc.tuple(fc.nat(63), fc.constantFrom(1, 2, 4, 8, 16)).map(([address, size]) => {
+    const first = BigInt(address - (address % size));
+    return { first, last: first + BigInt(size) - 1n };
+  });
+  fc.assert(
+    fc.property(fc.array(fc.tuple(fc.boolean(), range), { maxLength: 40 }), range, (operations, query) => {
+      const set = new PrefixSet();
+      const model = new Map<string, { first: bigint; last: bigint }>();
+      operations.forEach(([add, { first, last }], index) => {
+        const owner = `${first}-${last}-${index % 3}`;
+        if (add && !model.has(owner)) {
+          set.add({ first, last, owner });
+          model.set(owner, { first, last });
+        } else if (!add && model.delete(owner)) set.delete({ first, last, owner });
+        const free = set.lowestFree({ first: 0n, last: 63n }, 4n);
+        let wanted: bigint | undefined;
+        for (let candidate = 0n; candidate < 64n && wanted === undefined; candidate += 4n) {
+          const taken = [...model.values()].some(
+            (one) => one.first <= candidate + 3n && one.last >= candidate,
+          );
+          if (!taken) wanted = candidate;
+        }
+        if (free !== wanted) throw new Error(`lowest free ${free}, wanted ${wanted}`);
+      });
+      const overlapping = set
+        .overlapping(query.first, query.last)
+        .map(({ owner }) => owner)
+        .sort();
+      const wanted = [...model]
+        .filter(([, one]) => one.first <= query.last && one.last >= query.first)
+        .map(([owner]) => owner)
+        .sort();
+      return JSON.stringify(overlapping) === JSON.stringify(wanted) && set.size === model.size;
+    }),
+  );
+  t.pass('compared');
+});
+
+t.test('IPv6 addresses are given out lowest first around what is taken', async (t) => {
+  const pool = new NetworkPool();
+  pool.addIpv6(1n, 'a');
+  pool.addIpv6(3n, 'b');
+  t.equal(pool.lowestFreeIpv6(1n, 9n, 2n), 4n, 'the reserved one is passed over');
+  t.equal(pool.lowestFreeIpv6(1n, 9n, undefined), 2n);
+  pool.addIpv6(2n, 'c');
+  t.equal(pool.lowestFreeIpv6(1n, 9n, undefined), 4n);
+  pool.deleteIpv6(1n, 'a');
+  t.equal(pool.lowestFreeIpv6(1n, 9n, undefined), 1n, 'what was given back is found');
+  t.equal(pool.lowestFreeIpv6(2n, 3n, undefined), undefined);
+});
+
+t.test('addresses are read strictly and written in their usual form', async (t) => {
+  fc.assert(fc.property(fc.nat(2 ** 32 - 1), (address) => parseIpv4(formatIpv4(address)) === address));
+  fc.assert(
+    fc.property(fc.bigInt(0n, 2n ** 128n - 1n), (address) => parseIpv6(formatIpv6(address)) === address),
+  );
+  fc.assert(fc.property(fc.nat(2 ** 31 - 1), (low) => parseMac(formatMac(low * 2 ** 16)) === low * 2 ** 16));
+  for (const text of [
+    '010.1.1.1',
+    '10.1',
+    '10.1.1.256',
+    '10.1.1.1 ',
+    '0x0a.1.1.1',
+    '1.2.3.4.5',
+    '',
+    '10.1.1.01',
+  ]) {
+    t.equal(parseIpv4(text), undefined, text);
+  }
+  for (const text of ['fe80::1%eth0', '::ffff:010.1.1.1', '1::2::3', '10.1.1.1', 'fd00', 'g::']) {
+    t.equal(parseIpv6(text), undefined, text);
+  }
+  t.equal(formatIpv6(parseIpv6('FD00:0:0:0:0:0:0:10') ?? 0n), 'fd00::10');
+  t.same(parsePrefix4('10.1.1.0/24'), { address: 0x0a010100, length: 24 });
+  for (const text of ['10.1.1.0', '10.1.1.0/33', '10.1.1.0/024', '10.1.1.0/24/1', '/24', '10.1.1.0/-1']) {
+    t.equal(parsePrefix4(text), undefined, text);
+  }
+  t.same(parsePrefix6('fd00::/48')?.length, 48);
+  t.equal(parsePrefix6('fd00::/129'), undefined);
+  t.equal(isUnicastMac(0x0202_0a01_0101), true);
+  t.equal(isUnicastMac(0x0100_5e00_0001), false);
+  t.equal(isUnicastMac(0), false);
+});
+
+t.test('ranges are merged, or refused with the part that is wrong', async (t) => {
+  t.same(parseRanges('40-50, 11-28,29', 1, 4094), [
+    { first: 11, last: 29 },
+    { first: 40, last: 50 },
+  ]);
+  t.same(parseRanges('11', 1, 4094), [{ first: 11, last: 11 }], 'a single id, which crashed the ancestor');
+  t.equal(
+    formatRanges([
+      { first: 1, last: 2 },
+      { first: 7, last: 7 },
+    ]),
+    '1-2,7',
+  );
+  t.match(parseRanges('28-11', 1, 4094), /"28-11" runs backwards/);
+  t.match(parseRanges('0-3', 1, 4094), /outside of 1-4094/);
+  t.match(parseRanges('a-b', 1, 4094), /"a-b" is neither/);
+  t.match(parseRanges('', 1, 4094), /neither/);
+  t.match(parseRanges('1,,2', 1, 4094), /neither/);
+});
+
+t.test('what was probably meant is suggested', async (t) => {
+  t.equal(suggest('encapsulaton', ['encapsulation', 'tag']), 'encapsulation');
+  t.equal(suggest('VLANS', ['vlans', 'vnis']), 'vlans');
+  t.equal(suggest('gatewya', ['gateway', 'subnet']), 'gateway');
+  t.equal(suggest('colour', ['gateway', 'subnet']), undefined);
+});
+
+t.test('records come back as they were', async (t) => {
+  const ipv6 = 0xfd00_0001_0000_0000_0000_0000_0000_0001n;
+  const network: NetworkRecord = {
+    number: 0xffffff,
+    spec: {
+      kind: 'Network',
+      tenant: 'a',
+      name: 'n',
+      tag: 5,
+      uplinkHandOff: false,
+      dynamicEndpoints: false,
+      subnet: '10.0.0.0/8',
+    },
+    encapsulation: 'vlan',
+    tag: 5,
+    ipv4: { address: 0xff000000, length: 8, gateway: 0xffffff01 },
+    ipv6: { address: ipv6, length: 64, gateway: ipv6 + 1n },
+  };
+  t.same(decodeRecord('network', 'k', encodeRecord('network', network)), network);
+  const endpoint: EndpointRecord = {
+    number: 0xffff_ffff,
+    spec: {
+      kind: 'Endpoint',
+      tenant: 'a',
+      network: 'n',
+      name: 'e',
+      ip: '10.0.0.1',
+      attachUUID: 'u1',
+      host: 'h',
+    },
+    dynamic: true,
+    mac: 0xfefe_fefe_fefe,
+    ipv4: 0xffff_ffff,
+    ipv6,
+    attachUUID: 'u2',
+    host: 'h',
+    interface: 'v0',
+    generation: Number.MAX_SAFE_INTEGER,
+  };
+  t.same(decodeRecord('endpoint', 'k', encodeRecord('endpoint', endpoint)), endpoint);
+  const host: HostRecord = {
+    name: 'h',
+    number: 1,
+    spec: { kind: 'Host', name: 'h', vtepIp: '1.2.3.4' },
+    claim: {
+      datapathId: '00000000000000aa',
+      vtepIpv4: 0x01020304,
+      vtepIpv6: ipv6,
+      uplink: 'eth0',
+      tunnelPort: 'weft-vxlan',
+    },
+  };
+  t.same(decodeRecord('host', 'k', encodeRecord('host', host)), host);
+  t.same(decodeRecord('host', 'k', encodeRecord('host', { name: 'h', number: 1 })), { name: 'h', number: 1 });
+  t.throws(() => decodeRecord('network', 'network/a/n', Uint8Array.of(0xff)), {
+    code: 'store.corrupt',
+    message: /network\/a\/n/,
+  });
+  t.throws(() => decodeRecord('network', 'k', new Uint8Array()), { code: 'store.corrupt' });
+  // A Meta record of schema version 9.
+  t.throws(() => decodeRecord('meta', 'k', Uint8Array.of(0x08, 9)), {
+    code: 'store.version',
+    message: /version 9/,
+  });
+});
