@@ -10,7 +10,7 @@ import {
   refusedWith,
   codesOf,
   tenant,
-} from './support.js';
+} from './fixtures.js';
 
 const DATAPATH = (number: number) => number.toString(16).padStart(16, '0');
 
