@@ -2,7 +2,7 @@
 import { type Action, F, type Field, type Match, type Oxm, type OxmValue } from '../../ofproto/index.js';
 import type { FlowSpec, GroupSpec } from './entry.js';
 import { isRegisterField, type PipelineField } from './fields.js';
-import { mergeMatch } from './match.js';
+import { normalMatch } from './match.js';
 import type { Pipeline, Table } from './pipeline.js';
 
 export type PipelineErrorCode =
@@ -58,7 +58,7 @@ export class PipelineChecker {
   }
 
   /**
-   * Checks a flow entry and returns its match with each field once.
+   * Checks a flow entry and returns its match in the form the wire wants.
    * @throws PipelineError
    */
   flow(spec: FlowSpec): Match {
@@ -164,6 +164,13 @@ export class PipelineChecker {
       case 'clone':
         for (const nested of action.actions) this.#checkAction(table, compiled, match, nested);
         break;
+      case 'dec_ttl':
+      case 'nx_set_queue':
+        throw new PipelineError(
+          'pipeline.action',
+          `${table.name}: Open vSwitch takes ${action.type} on OpenFlow 1.0 only`,
+          `use ${action.type === 'dec_ttl' ? 'dec_nw_ttl' : 'set_queue'}`,
+        );
       case 'learn':
         throw new PipelineError(
           'pipeline.action',
@@ -211,7 +218,7 @@ function range(offset: number, count: number): bigint {
 function checkMatch(table: Table, compiled: CompiledTable, parts: Match): Match {
   let match: Match;
   try {
-    match = mergeMatch(parts);
+    match = normalMatch(parts);
   } catch (error) {
     throw new PipelineError(
       'pipeline.match',
@@ -219,7 +226,14 @@ function checkMatch(table: Table, compiled: CompiledTable, parts: Match): Match 
       'change the match',
     );
   }
-  for (const { field, mask } of match) {
+  for (const { field, value, mask } of match) {
+    if (mask !== undefined && (bits(value) & ~bits(mask)) !== 0n && typeof value !== 'object') {
+      throw new PipelineError(
+        'pipeline.match',
+        `${table.name}: the value of ${field.name} has bits outside of its mask`,
+        'clear them; a switch refuses such a match (OFPBMC_BAD_WILDCARDS)',
+      );
+    }
     const allowed = compiled.match.get(field);
     if (
       allowed === undefined ||

@@ -1,11 +1,40 @@
-/** Merging of matches: parts that compare bits of one field become one part, as the wire has each field once. */
+/** Bringing matches into the form that the wire wants: each field once, prerequisites before the fields that need them. */
 import type { Match, Oxm, OxmValue } from '../../ofproto/index.js';
 
 /**
- * A match in which each field stands once: masked parts of one field (register fields of one register) are united.
+ * A match in which each field stands once (masked parts of one field, such as register fields of one register, are united) and after
+ * its prerequisites, without which Open vSwitch refuses it (OFPBMC_BAD_PREREQ).
  * @throws RangeError where two parts want different values of one bit.
  */
-export function mergeMatch(match: Match): Match {
+export function normalMatch(match: Match): Match {
+  return inOrder(mergeMatch(match));
+}
+
+function inOrder(match: Match): Match {
+  const placed = new Set<string>();
+  const present = new Set(match.map(({ field }) => field.name));
+  const ready = ({ field }: Oxm): boolean =>
+    field.prerequisites.every((needed) => placed.has(needed.field) || !present.has(needed.field));
+  const ordered: Oxm[] = [];
+  let waiting: Match = match;
+  while (waiting.length > 0) {
+    const delayed: Oxm[] = [];
+    for (const part of waiting) {
+      if (!ready(part)) {
+        delayed.push(part);
+        continue;
+      }
+      ordered.push(part);
+      placed.add(part.field.name);
+    }
+    if (delayed.length === waiting.length) return [...ordered, ...delayed];
+    if (delayed.length === 0 && waiting === match) return match;
+    waiting = delayed;
+  }
+  return ordered;
+}
+
+function mergeMatch(match: Match): Match {
   for (let i = 1; i < match.length; i++) {
     for (let j = 0; j < i; j++) {
       if ((match[i] as Oxm).field === (match[j] as Oxm).field) return merge(match);

@@ -4,6 +4,7 @@ import type { Reader } from '../wire/reader.js';
 import type { Writer } from '../wire/writer.js';
 import {
   flagProperty,
+  U16_LENGTH,
   readProperties,
   u16Property,
   u32Property,
@@ -35,11 +36,11 @@ export function readController2Properties(reader: Reader, end: number): ActionOf
     last = number;
     switch (number) {
       case PROPERTY.MAX_LEN:
-        if (length !== 2) return false;
+        if (length !== U16_LENGTH) return false;
         action.maxLen = reader.u16();
         return true;
       case PROPERTY.CONTROLLER_ID:
-        if (length !== 2) return false;
+        if (length !== U16_LENGTH) return false;
         action.controllerId = reader.u16();
         return true;
       case PROPERTY.REASON:

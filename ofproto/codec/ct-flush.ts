@@ -3,7 +3,7 @@ import type { NxCtFlush } from '../messages.js';
 import type { CtTuple } from '../structures.js';
 import type { Reader } from '../wire/reader.js';
 import type { Writer } from '../wire/writer.js';
-import { property, readProperties, u16Property, u8Property } from './properties.js';
+import { property, readProperties, U16_LENGTH, u16Property, u8Property } from './properties.js';
 
 const PROPERTY = { ORIGINAL_TUPLE: 0, REPLY_TUPLE: 1, ZONE: 2 } as const;
 const TUPLE = { SRC: 0, DST: 1, SRC_PORT: 2, DST_PORT: 3, ICMP_ID: 4, ICMP_TYPE: 5, ICMP_CODE: 6 } as const;
@@ -38,7 +38,7 @@ export function readCtFlush(reader: Reader, end: number, xid: number): NxCtFlush
   readProperties(reader, end, (number, length, valueEnd) => {
     if (number === PROPERTY.ORIGINAL_TUPLE && length >= 4) flush.original = readTuple(reader, valueEnd);
     else if (number === PROPERTY.REPLY_TUPLE && length >= 4) flush.reply = readTuple(reader, valueEnd);
-    else if (number === PROPERTY.ZONE && length === 2) flush.zone = reader.u16();
+    else if (number === PROPERTY.ZONE && length === U16_LENGTH) flush.zone = reader.u16();
     return true;
   });
   return flush;
@@ -52,9 +52,9 @@ function readTuple(reader: Reader, end: number): CtTuple {
   readProperties(reader, end, (number, length) => {
     if (number === TUPLE.SRC && length === 16) tuple.src = reader.u128();
     else if (number === TUPLE.DST && length === 16) tuple.dst = reader.u128();
-    else if (number === TUPLE.SRC_PORT && length === 2) tuple.srcPort = reader.u16();
-    else if (number === TUPLE.DST_PORT && length === 2) tuple.dstPort = reader.u16();
-    else if (number === TUPLE.ICMP_ID && length === 2) tuple.icmpId = reader.u16();
+    else if (number === TUPLE.SRC_PORT && length === U16_LENGTH) tuple.srcPort = reader.u16();
+    else if (number === TUPLE.DST_PORT && length === U16_LENGTH) tuple.dstPort = reader.u16();
+    else if (number === TUPLE.ICMP_ID && length === U16_LENGTH) tuple.icmpId = reader.u16();
     else if (number === TUPLE.ICMP_TYPE && length === 1) tuple.icmpType = reader.u8();
     else if (number === TUPLE.ICMP_CODE && length === 1) tuple.icmpCode = reader.u8();
     return true;

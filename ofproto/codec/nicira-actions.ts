@@ -100,11 +100,9 @@ export const NICIRA_ACTIONS: readonly AnyActionCodec[] = [
     number: 33,
     length: 0,
     write(writer, action) {
-      writer.skip(6);
       writeOxm(writer, action.oxm);
     },
     read(reader, end) {
-      reader.offset += 6;
       return { type: 'reg_load2', oxm: readOxm(reader, end) };
     },
   }),

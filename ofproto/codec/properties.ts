@@ -20,8 +20,14 @@ export const flagProperty = (writer: Writer, number: number): void =>
   property(writer, number, () => undefined);
 export const u8Property = (writer: Writer, number: number, value: number): void =>
   property(writer, number, () => writer.u8(value));
+/** The padding counts in the length, as in all properties of 16 bits that Open vSwitch writes. */
 export const u16Property = (writer: Writer, number: number, value: number): void =>
-  property(writer, number, () => writer.u16(value));
+  property(writer, number, () => {
+    writer.u16(value);
+    writer.skip(2);
+  });
+/** Length of the value of `u16Property`. */
+export const U16_LENGTH = 4;
 export const u32Property = (writer: Writer, number: number, value: number): void =>
   property(writer, number, () => writer.u32(value));
 /** 64 bits are aligned: four bytes of padding precede them. */
