@@ -2,12 +2,13 @@
 import { parseArgs } from 'node:util';
 import { EmulatedFleet } from './emulated-fleet.js';
 
-const USAGE = `Usage: main.js --controller HOST:PORT [--count N] [--first ID] [--ports N] [--store] [--reconnect MS] [--delay MS]
+const USAGE = `Usage: main.js --controller HOST:PORT [--count N] [--first ID] [--ports N] [--port NAME=NUMBER]... [--store] [--reconnect MS] [--delay MS]
 
   --controller HOST:PORT  where the controller listens
   --count N               switches (default 1)
   --first ID              datapath id of the first, hexadecimal (default 1)
   --ports N               ports per switch, named p1 to pN (default 0)
+  --port NAME=NUMBER      one more port per switch
   --store                 keep entries, so that they read back
   --reconnect MS          connect again this long after a connection is lost
   --delay MS              wait before every answer
@@ -21,6 +22,7 @@ const { values } = parseArgs({
     count: { type: 'string', default: '1' },
     first: { type: 'string', default: '1' },
     ports: { type: 'string', default: '0' },
+    port: { type: 'string', multiple: true, default: [] },
     store: { type: 'boolean', default: false },
     reconnect: { type: 'string' },
     delay: { type: 'string', default: '0' },
@@ -34,6 +36,11 @@ if (values.help || host === undefined || port === undefined) {
   process.exit(values.help ? 0 : 2);
 }
 
+const numbered = Array.from({ length: Number(values.ports) }, (_, index) => `p${index + 1}=${index + 1}`);
+const ports = [...numbered, ...values.port].map((text) => {
+  const [name = '', number] = text.split('=');
+  return { name, number: Number(number) };
+});
 const fleet = await EmulatedFleet.start({
   controller: { host: host.replace(/^\[|\]$/g, ''), port: Number(port) },
   count: Number(values.count),
@@ -41,11 +48,7 @@ const fleet = await EmulatedFleet.start({
   store: values.store,
   delayMs: Number(values.delay),
   reconnectMs: values.reconnect === undefined ? false : Number(values.reconnect),
-  ports: () =>
-    Array.from({ length: Number(values.ports) }, (_, index) => ({
-      number: index + 1,
-      name: `p${index + 1}`,
-    })),
+  ports: () => ports,
 });
 console.log(`connected ${fleet.switches.length}`);
 
