@@ -24,6 +24,8 @@ export function changeOf(
   before: Records[Table] | undefined,
   after: Records[Table] | undefined,
 ): Change {
+  // Records are replaced, never changed: this one has been left alone.
+  if (before === after) return { action: 'unchanged', kind, name };
   const [from, to] = [declared(kind, before), declared(kind, after)];
   if (to === undefined) return { action: from === undefined ? 'unchanged' : 'delete', kind, name };
   const fields = from === undefined ? differences({}, to.values) : differencesOf(from, to);

@@ -5,6 +5,7 @@
 import { formatPrefix4, formatPrefix6 } from '../address.js';
 import type { EndpointIntent } from '../intents.js';
 import { didYouMean } from '../problems.js';
+import { sameFact } from '../record-facts.js';
 import type { EndpointRecord, NetworkRecord } from '../records.js';
 import { attachPending } from '../runtime/location.js';
 import {
@@ -44,9 +45,15 @@ export function applyEndpoints(plan: Plan): void {
     const endpoint = resolve(plan, id, record.spec, true);
     if (endpoint !== undefined) wanted.push(endpoint);
   }
-  for (const endpoint of wanted) release(plan, endpoint);
-  for (const endpoint of wanted) claim(plan, endpoint);
-  for (const endpoint of wanted) if (!plan.failed('Endpoint', endpoint.id)) allocate(plan, endpoint);
+  // Of a large document most is as it was: that is left alone, records and indexes too.
+  const changed = wanted.filter((endpoint) => !isAsWanted(endpoint));
+  for (const endpoint of changed) release(plan, endpoint);
+  for (const endpoint of changed) claim(plan, endpoint);
+  for (const endpoint of changed) if (!plan.failed('Endpoint', endpoint.id)) allocate(plan, endpoint);
+  for (const { id, intent, readdressed } of wanted) {
+    if (readdressed || intent.host === undefined || plan.failed('Endpoint', id)) continue;
+    warnOfHost(plan, intent, intent.host, id);
+  }
   checkGateways(plan);
 }
 
@@ -100,6 +107,23 @@ function resolve(
     if (moves.length > 0) return undefined;
   }
   return { id, intent, network, existing, readdressed, asked };
+}
+
+/** True when the passes would end with the record that is there already. */
+function isAsWanted({ intent, network, existing, readdressed, asked }: WantedEndpoint): boolean {
+  if (existing === undefined || readdressed || existing.dynamic || !sameFact(existing.spec, intent))
+    return false;
+  const complete =
+    existing.interface !== undefined ||
+    ((network.ipv4 === undefined || existing.ipv4 !== undefined) &&
+      (network.ipv6 === undefined || existing.ipv6 !== undefined) &&
+      existing.mac === (asked.mac ?? defaultMac(existing.ipv4, existing.number)));
+  return (
+    complete &&
+    (['ipv4', 'ipv6', 'mac'] as const).every(
+      (member) => asked[member] === undefined || asked[member] === existing[member],
+    )
+  );
 }
 
 /** Gives back the addresses that an existing endpoint does not keep. */
@@ -179,7 +203,6 @@ function allocate(plan: Plan, { id, intent, network, existing }: WantedEndpoint)
       );
     }
   }
-  if (intent.host !== undefined && plan.wanted.Endpoint.has(id)) warnOfHost(plan, intent, intent.host, id);
 }
 
 /** The record with every address that its network can give it, or why there is none. */
