@@ -1,0 +1,77 @@
+/** Real etcd servers for tests: a data folder and a free port of their own, gone with the test. */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as { port: number };
+  server.close();
+  await once(server, 'close');
+  return port;
+}
+
+/** One member; may be started, killed and started again on the same data. */
+export class EtcdServer {
+  readonly url: string;
+  readonly #folder = mkdtempSync(join(tmpdir(), `weft-etcd-${process.pid}-`));
+  readonly #peerUrl: string;
+  #process: ChildProcess | undefined;
+  #output = '';
+
+  private constructor(port: number, peerPort: number) {
+    this.url = `http://127.0.0.1:${port}`;
+    this.#peerUrl = `http://127.0.0.1:${peerPort}`;
+  }
+
+  static async create(): Promise<EtcdServer> {
+    return new EtcdServer(await freePort(), await freePort());
+  }
+
+  /** Returns at once; clients find out when it is ready. */
+  start(): void {
+    this.#process = spawn(
+      'etcd',
+      [
+        ['--name', 'test'],
+        ['--data-dir', this.#folder],
+        ['--listen-client-urls', this.url],
+        ['--advertise-client-urls', this.url],
+        ['--listen-peer-urls', this.#peerUrl],
+        ['--initial-advertise-peer-urls', this.#peerUrl],
+        ['--initial-cluster', `test=${this.#peerUrl}`],
+        ['--logger', 'zap'],
+        ['--log-level', 'error'],
+      ].flat(),
+      { stdio: ['ignore', 'pipe', 'pipe'] },
+    );
+    const keep = (chunk: Buffer) => {
+      this.#output = (this.#output + chunk.toString()).slice(-4_000);
+    };
+    this.#process.stdout?.on('data', keep);
+    this.#process.stderr?.on('data', keep);
+  }
+
+  /** Its last words, for a test that fails. */
+  get output(): string {
+    return this.#output;
+  }
+
+  async kill(signal: NodeJS.Signals = 'SIGKILL'): Promise<void> {
+    const running = this.#process;
+    this.#process = undefined;
+    if (running === undefined || running.exitCode !== null) return;
+    const exit = once(running, 'exit');
+    running.kill(signal);
+    await exit;
+  }
+
+  async remove(): Promise<void> {
+    await this.kill();
+    rmSync(this.#folder, { recursive: true, force: true });
+  }
+}
