@@ -18,7 +18,7 @@ import {
   Port,
 } from '../../ofproto/index.js';
 import type { DesiredEntry, DesiredFlow, DesiredGroup, DesiredMeter } from './entry.js';
-import { isTooLong } from './length.js';
+import { isTooLong, MESSAGE_TOO_LONG } from './length.js';
 import type { ScopedEntry } from './scopes.js';
 import { referencesOf } from './verify.js';
 
@@ -48,6 +48,30 @@ export interface Replacement {
   readonly after: ScopedEntry | undefined;
 }
 
+/** An entry of which no message can be made. */
+export interface UnsendableEntry {
+  readonly entry: ScopedEntry;
+  readonly error: string;
+}
+
+/** What the entry of a modification is known by, as far as deleting it needs. */
+export function identityOf(mod: EntryMod): DesiredEntry {
+  const owner = '';
+  switch (mod.type) {
+    case 'flow_mod': {
+      const { tableId: table, priority, match, instructions, cookie } = mod;
+      return { kind: 'flow', table, priority, match, instructions, cookie };
+    }
+    case 'group_mod':
+      return { kind: 'group', id: mod.groupId, groupType: mod.groupType, buckets: mod.buckets, owner };
+    case 'meter_mod':
+      return { kind: 'meter', id: mod.meterId, flags: mod.flags, bands: mod.bands, owner };
+  }
+}
+
+/** When modifications are sent, in order. */
+const PHASES = ['meters', 'groupsFirst', 'flows', 'groupsLast', 'metersAfter'] as const;
+
 /** Modifications by when they are sent. */
 export class ModificationList {
   readonly meters: EntryMod<MeterMod>[] = [];
@@ -56,8 +80,8 @@ export class ModificationList {
   readonly flows: EntryMod<FlowMod>[] = [];
   groupsLast: EntryMod<GroupMod>[] = [];
   readonly metersAfter: EntryMod<MeterMod>[] = [];
-  /** Entries that no message can hold; there is no modification for them. */
-  readonly tooLong: ScopedEntry[] = [];
+  /** Entries that no message can hold, or that cannot be written at all, and why; there is no modification for them. */
+  readonly unsendable: UnsendableEntry[] = [];
   readonly groupIds: IdChanges = { added: [], changed: [], deleted: [] };
   readonly meterIds: IdChanges = { added: [], changed: [], deleted: [] };
 
@@ -91,16 +115,42 @@ export class ModificationList {
 
   /** Every modification, in the order of sending. */
   *all(): IterableIterator<EntryMod> {
-    yield* this.meters;
-    yield* this.groupsFirst;
-    yield* this.flows;
-    yield* this.groupsLast;
-    yield* this.metersAfter;
+    for (const phase of PHASES) yield* this[phase];
+  }
+
+  /** The same modifications in at most so many lists of similar size; sent one after the other, they do the same. */
+  split(pieces: number): ModificationList[] {
+    if (pieces === 1 || this.size < 2) return [this];
+    this.sort();
+    const size = Math.ceil(this.size / pieces);
+    let list = new ModificationList();
+    const lists = [list];
+    for (const phase of PHASES) {
+      for (const mod of this[phase]) {
+        if (list.size === size) lists.push((list = new ModificationList()));
+        list.#append(phase, mod);
+      }
+    }
+    return lists;
+  }
+
+  /** The modifications for which `keep` holds, in the same order. */
+  filter(keep: (mod: EntryMod) => boolean): ModificationList {
+    const list = new ModificationList();
+    for (const phase of PHASES) for (const mod of this[phase]) if (keep(mod)) list.#append(phase, mod);
+    list.unsendable.push(...this.unsendable);
+    return list;
+  }
+
+  #append(phase: (typeof PHASES)[number], mod: EntryMod): void {
+    (this[phase] as EntryMod[]).push(mod);
+    if (mod.type === 'group_mod') note(this.groupIds, mod.groupId, mod.command);
+    else if (mod.type === 'meter_mod') note(this.meterIds, mod.meterId, mod.command);
   }
 
   #addFlow(entry: DesiredFlow, origin: Origin): void {
     const message = origin.desired === undefined ? deleteFlow(entry, origin) : addFlow(entry, origin);
-    if (!this.#setAside(message)) this.flows.push(message);
+    if (!this.#setAside(message)) this.#append('flows', message);
   }
 
   /** True if no message can hold the modification. Measured once for each entry. */
@@ -108,7 +158,7 @@ export class ModificationList {
     const { desired } = message.origin;
     if (desired === undefined) return false;
     desired.tooLong ??= isTooLong(message);
-    if (desired.tooLong) this.tooLong.push(desired);
+    if (desired.tooLong) this.unsendable.push({ entry: desired, error: MESSAGE_TOO_LONG });
     return desired.tooLong;
   }
 
@@ -126,8 +176,7 @@ export class ModificationList {
       origin,
     };
     if (this.#setAside(message)) return;
-    (desired === undefined ? this.groupsLast : this.groupsFirst).push(message);
-    note(this.groupIds, entry.id, exists, desired !== undefined);
+    this.#append(desired === undefined ? 'groupsLast' : 'groupsFirst', message);
   }
 
   #addMeter(entry: DesiredMeter, exists: boolean, origin: Origin): void {
@@ -143,15 +192,15 @@ export class ModificationList {
       bands: desired === undefined ? [] : entry.bands,
       origin,
     };
-    (desired === undefined ? this.metersAfter : this.meters).push(message);
-    note(this.meterIds, entry.id, exists, desired !== undefined);
+    this.#append(desired === undefined ? 'metersAfter' : 'meters', message);
   }
 }
 
-function note(ids: IdChanges, id: number, before: boolean, after: boolean): void {
-  if (!after) ids.deleted.push(id);
-  else if (before) ids.changed.push(id);
-  else ids.added.push(id);
+/** The commands of groups and of meters have the same numbers. */
+function note(ids: IdChanges, id: number, command: number): void {
+  if (command === GroupModCommand.ADD) ids.added.push(id);
+  else if (command === GroupModCommand.MODIFY) ids.changed.push(id);
+  else ids.deleted.push(id);
 }
 
 function addFlow(entry: DesiredFlow, origin: Origin): EntryMod<FlowMod> {

@@ -12,16 +12,24 @@ import {
   type Transaction,
   TurnEncoder,
 } from '../channel/index.js';
-import type { MeterMod } from '../../ofproto/index.js';
-import type { DesiredEntry } from './entry.js';
-import { type EntryMod, ModificationList, type Replacement } from './modifications.js';
-import type { Scope, ScopeChanges } from './scopes.js';
+import { encodedLength, type MeterMod } from '../../ofproto/index.js';
+import { ModificationList, type Replacement } from './modifications.js';
+import type { DatapathId } from '../model/facts.js';
+import type { Scope, ScopeChanges, ScopedEntry } from './scopes.js';
 
 /** Why a scope concerns a switch in a turn. */
 export type PartKind = 'changed' | 'added' | 'removed';
 
+/** What a switch is sent because of one scope. */
+export interface PartOfTurn {
+  readonly scope: Scope;
+  readonly kind: PartKind;
+}
+
 /** Modifications in wire form, by when they are sent. */
 export interface EncodedPart {
+  /** Within its encoder. */
+  readonly id: number;
   readonly list: ModificationList;
   readonly meters: readonly Chunk<MeterMod>[];
   readonly groupsFirst: readonly Chunk[];
@@ -34,6 +42,8 @@ export interface EncodedPart {
 /** Encodes lists of modifications, all for one bundle id. */
 export class PartEncoder {
   readonly #encoder: TurnEncoder;
+  readonly #transactions = new Map<string, Transaction>();
+  #parts = 0;
 
   constructor(numbering: Numbering) {
     this.#encoder = new TurnEncoder(numbering);
@@ -47,12 +57,23 @@ export class PartEncoder {
     return this.#encoder.encodedBytes;
   }
 
+  /** Entries of which no message can be made are set aside in the part's `list.unsendable`. */
   encode(list: ModificationList): EncodedPart {
     list.sort();
+    try {
+      return this.#encode(list);
+    } catch {
+      this.#encoder.chunk([]); // takes what was written before the one that failed
+      return this.#encode(encodable(list));
+    }
+  }
+
+  #encode(list: ModificationList): EncodedPart {
     const chunks = (mods: readonly Modification[]): Chunk[] => this.#encoder.chunks(mods);
     const meters = (mods: readonly MeterMod[]): Chunk<MeterMod>[] =>
       mods.length === 0 ? [] : [this.#encoder.meters(mods)];
     const part = {
+      id: this.#parts++,
       list,
       meters: meters(list.meters),
       groupsFirst: chunks(list.groupsFirst),
@@ -63,8 +84,18 @@ export class PartEncoder {
     return { ...part, bytes: chunksOf([part]).reduce((sum, chunk) => sum + chunk.bytes.length, 0) };
   }
 
-  /** What one switch is sent: groups of all parts before flows of any, and so on. */
+  /** What one switch is sent: groups of all parts before flows of any, and so on. Made once for each set of parts. */
   transaction(parts: readonly EncodedPart[]): Transaction {
+    const id = parts.map((part) => part.id).join();
+    let transaction = this.#transactions.get(id);
+    if (transaction === undefined) {
+      transaction = this.#transaction(parts);
+      this.#transactions.set(id, transaction);
+    }
+    return transaction;
+  }
+
+  #transaction(parts: readonly EncodedPart[]): Transaction {
     return this.#encoder.transaction({
       meters: parts.flatMap((part) => part.meters),
       chunks: [
@@ -75,6 +106,23 @@ export class PartEncoder {
       metersAfter: parts.flatMap((part) => part.metersAfter),
     });
   }
+}
+
+/** The list without the modifications that cannot be written, which is an error of the app that derived the entry. */
+function encodable(list: ModificationList): ModificationList {
+  const errors = new Map<ScopedEntry, string>();
+  const rest = list.filter((mod) => {
+    try {
+      encodedLength(mod);
+      return true;
+    } catch (error) {
+      const { desired } = mod.origin;
+      if (desired !== undefined) errors.set(desired, String(error));
+      return false;
+    }
+  });
+  for (const [entry, error] of errors) rest.unsendable.push({ entry, error });
+  return rest;
 }
 
 type Chunks = Pick<EncodedPart, 'meters' | 'groupsFirst' | 'flows' | 'groupsLast' | 'metersAfter'>;
@@ -152,16 +200,33 @@ export class TurnBatch {
     }
   }
 
-  /** True if the turn changes what is desired under a key in one of these scopes. */
-  touches(key: string, scopes: Iterable<Scope>): boolean {
-    for (const scope of scopes) if (this.changes.entries.get(scope)?.has(key) === true) return true;
-    return false;
+  /** The parts of each switch whose desired table the turn changes. */
+  partsByDatapath(): Map<DatapathId, PartOfTurn[]> {
+    const { entries, subscriptions } = this.changes;
+    const parts = new Map<DatapathId, PartOfTurn[]>();
+    const add = (datapathId: DatapathId, part: PartOfTurn): void => {
+      const known = parts.get(datapathId);
+      if (known === undefined) parts.set(datapathId, [part]);
+      else known.push(part);
+    };
+    for (const [datapathId, { added, removed }] of subscriptions) {
+      for (const scope of removed) add(datapathId, { scope, kind: 'removed' });
+      for (const scope of added) add(datapathId, { scope, kind: 'added' });
+    }
+    for (const scope of entries.keys()) {
+      const changed: PartOfTurn = { scope, kind: 'changed' };
+      for (const datapathId of scope.subscribers) {
+        if (subscriptions.get(datapathId)?.added.has(scope) !== true) add(datapathId, changed);
+      }
+    }
+    return parts;
   }
-}
 
-/** What an entry that is to go is known by. */
-export function identityOf(mod: EntryMod): DesiredEntry | undefined {
-  if (mod.type !== 'flow_mod') return undefined;
-  const { tableId: table, priority, match, instructions, cookie } = mod;
-  return { kind: 'flow', table, priority, match, instructions, cookie };
+  /** True if the turn changes what is desired under a key in one of these parts. */
+  touches(key: string, parts: readonly PartOfTurn[]): boolean {
+    return parts.some(
+      ({ scope, kind }) =>
+        this.changes.entries.get(scope)?.has(key) === true || (kind === 'added' && scope.entries.has(key)),
+    );
+  }
 }

@@ -1,0 +1,243 @@
+/** Facts in, switches in line: derives desired tables and keeps every switch that connects to its own. */
+import type { Numbering, SwitchSession } from '../channel/index.js';
+import type { DatapathId } from '../model/facts.js';
+import type { App } from './app.js';
+import { compare, type Comparison } from './compare.js';
+import { DesiredTables, type DesiredChanges, type FactInputs } from './desired.js';
+import type { DesiredEntry } from './entry.js';
+import { type SyncEnvironment, systemTimer, type Timer, WorkCounters } from './environment.js';
+import { Explainer } from './explain.js';
+import type { Pipeline } from './pipeline.js';
+import { countFlows, ReadGate, readFlows, readGroupsAndMeters } from './read.js';
+import type { DatapathCounters, DatapathEvent, DatapathStatus } from './status.js';
+import { DatapathSync } from './sync.js';
+import { type Turn, TurnRecord } from './turn.js';
+import { type PartOfTurn, TurnBatch } from './turn-batch.js';
+
+export interface DatapathControllerOptions {
+  readonly pipeline: Pipeline;
+  readonly apps: readonly App[];
+  /** The numbering of the channel whose sessions are added. */
+  readonly numbering: Numbering;
+  /** Milliseconds between complete comparisons of a switch; 0: none. Default 300,000. */
+  readonly auditIntervalMs?: number;
+  /** Milliseconds for each reply of a switch that is read. Default 60,000. */
+  readonly readTimeoutMs?: number;
+  /** Entries read and compared at one time, over all switches; about 1 KB each. Default 200,000. */
+  readonly readCapacity?: number;
+  /** Milliseconds before a switch is tried again that could not be read; doubles up to 60 times that. Default 1,000. */
+  readonly retryMs?: number;
+  /** For audits and retries. Default: the system's. */
+  readonly timer?: Timer;
+}
+
+const LONGEST_RETRY_FACTOR = 60;
+
+export class DatapathController {
+  readonly #desired: DesiredTables;
+  readonly #counters = new WorkCounters();
+  readonly #datapaths = new Map<DatapathId, DatapathSync>();
+  readonly #listeners = new Set<(event: DatapathEvent) => void>();
+  readonly #environment: SyncEnvironment;
+  readonly #gate: ReadGate;
+  readonly #readTimeoutMs: number;
+  #turns = 0;
+
+  constructor(options: DatapathControllerOptions) {
+    const { pipeline, apps, numbering, retryMs = 1000, auditIntervalMs = 300_000 } = options;
+    this.#desired = new DesiredTables({ pipeline, apps });
+    this.#gate = new ReadGate(options.readCapacity ?? 200_000);
+    this.#readTimeoutMs = options.readTimeoutMs ?? 60_000;
+    this.#environment = {
+      scopes: this.#desired.scopes,
+      numbering,
+      explainer: new Explainer(this.#desired),
+      counters: this.#counters,
+      read: (session, skip) => this.#read(session, skip),
+      emit: (event) => this.#emit(event),
+      after: options.timer ?? systemTimer,
+      // The first one is spread over half an interval, or all switches that came up together would be audited together.
+      auditDelayMs: (datapathId, audits) =>
+        audits > 0 ? auditIntervalMs : Math.ceil(auditIntervalMs * (1 + fraction(datapathId)) * 0.5),
+      retryDelayMs: (failures) => retryMs * Math.min(2 ** failures, LONGEST_RETRY_FACTOR),
+    };
+  }
+
+  /** Written from outside; what is written takes effect in `settle`. */
+  get facts(): FactInputs {
+    return this.#desired.facts;
+  }
+
+  get counters(): DatapathCounters {
+    return this.#counters;
+  }
+
+  /** Derives what follows from the facts as they are now, and sends each switch its difference. */
+  settle(): Turn {
+    const changes = this.#desired.settle();
+    this.#report(changes);
+    const batch = new TurnBatch(changes, this.#environment.numbering);
+    const concerned = batch.partsByDatapath();
+    const turn = new TurnRecord(
+      ++this.#turns,
+      [...concerned.keys()],
+      (datapathId, key) => batch.touches(key, concerned.get(datapathId) ?? NO_PARTS),
+      (datapathId, waiter) => {
+        const datapath = this.#datapaths.get(datapathId);
+        if (datapath === undefined) waiter.settle('disconnected');
+        else datapath.fence(waiter);
+      },
+    );
+    if (concerned.size > 0) this.#counters.turns++;
+    for (const [datapathId, parts] of concerned) {
+      const waiter = turn.waiter(datapathId);
+      const datapath = this.#datapaths.get(datapathId);
+      if (datapath === undefined) waiter.settle('disconnected');
+      else datapath.take(batch, parts, waiter);
+    }
+    this.#counters.encoded(batch.encoder);
+    return turn;
+  }
+
+  /**
+   * A switch has come up: it is read, compared with its desired table, and sent the difference. Settle what is known of it
+   * before, its ports in particular. A switch of which nothing is desired (that no agent claims) is left alone until something is.
+   */
+  addSession(session: SwitchSession): void {
+    this.#datapath(session.datapathId).start(session);
+  }
+
+  /** The session has ended; nothing if another one has taken its place. */
+  removeSession(session: SwitchSession): void {
+    const datapath = this.#datapaths.get(session.datapathId);
+    if (datapath?.session !== session) return;
+    datapath.stop();
+    this.#dispose(datapath);
+  }
+
+  /** Ends all sessions for this controller: nothing more is sent, and no timer is left. Switches keep their entries. */
+  close(): void {
+    for (const datapath of this.#datapaths.values()) datapath.stop();
+  }
+
+  /**
+   * Resolves when the switch is connected, has been read, and has acknowledged (or refused) everything that is desired of it now.
+   * @throws the reason of the signal
+   */
+  async waitForSync(
+    datapathId: DatapathId,
+    { signal }: { readonly signal?: AbortSignal } = {},
+  ): Promise<void> {
+    for (;;) {
+      signal?.throwIfAborted();
+      const datapath = this.#datapath(datapathId);
+      const live = datapath.live || (await this.#untilLive(datapath, signal));
+      if (live && (await untilDecided(datapath, signal))) return;
+    }
+  }
+
+  /** Of every switch that is connected, was, or is claimed, by datapath id. */
+  status(): DatapathStatus[] {
+    const ids = new Set([...this.#datapaths.keys(), ...this.#desired.scopes.datapaths]);
+    return [...ids].sort().flatMap((datapathId) => this.statusOf(datapathId) ?? []);
+  }
+
+  /** Undefined for a switch that nobody has heard of. */
+  statusOf(datapathId: DatapathId): DatapathStatus | undefined {
+    const datapath = this.#datapaths.get(datapathId);
+    if (datapath !== undefined) return datapath.status();
+    const claimed = this.#desired.scopes.subscriptions(datapathId).size > 0;
+    return claimed ? new DatapathSync(datapathId, this.#environment).status() : undefined;
+  }
+
+  /** What a switch is to hold. */
+  desired(datapathId: DatapathId): IterableIterator<DesiredEntry> {
+    return this.#desired.entries(datapathId);
+  }
+
+  /** Calls back with every event; a listener must not throw. The returned function ends it. */
+  onEvent(listener: (event: DatapathEvent) => void): () => void {
+    this.#listeners.add(listener);
+    return () => void this.#listeners.delete(listener);
+  }
+
+  #datapath(datapathId: DatapathId): DatapathSync {
+    let datapath = this.#datapaths.get(datapathId);
+    if (datapath === undefined) {
+      datapath = new DatapathSync(datapathId, this.#environment);
+      this.#datapaths.set(datapathId, datapath);
+    }
+    return datapath;
+  }
+
+  #dispose(datapath: DatapathSync): void {
+    if (datapath.disposable) this.#datapaths.delete(datapath.datapathId);
+  }
+
+  /** True once live; throws when the signal aborts. */
+  async #untilLive(datapath: DatapathSync, signal: AbortSignal | undefined): Promise<boolean> {
+    let cancel = (): void => {};
+    try {
+      await abortable<void>(signal, (resolve) => {
+        cancel = datapath.onceLive(resolve);
+      });
+      return true;
+    } finally {
+      cancel();
+      this.#dispose(datapath);
+    }
+  }
+
+  async #read(session: SwitchSession, skip: (key: string) => boolean): Promise<Comparison> {
+    const { datapathId } = session;
+    const timeoutMs = this.#readTimeoutMs;
+    const count = await countFlows(session, timeoutMs);
+    return this.#gate.run(count, async () => {
+      const [flows, rest] = await Promise.all([
+        readFlows(session, timeoutMs),
+        readGroupsAndMeters(session, timeoutMs),
+      ]);
+      return compare({ flows, ...rest }, datapathId, this.#desired.scopes, skip);
+    });
+  }
+
+  #report({ settlement, conflicts }: DesiredChanges): void {
+    for (const runs of settlement.runs.values()) this.#counters.derivationRuns += runs;
+    for (const failure of settlement.failures) this.#emit({ kind: 'failure', failure });
+    for (const conflict of [...settlement.conflicts, ...conflicts])
+      this.#emit({ kind: 'conflict', conflict });
+  }
+
+  #emit(event: DatapathEvent): void {
+    for (const listener of this.#listeners) listener(event);
+  }
+}
+
+const NO_PARTS: readonly PartOfTurn[] = [];
+
+/** True when all is decided; false when the session ended first. */
+function untilDecided(datapath: DatapathSync, signal: AbortSignal | undefined): Promise<boolean> {
+  return abortable(signal, (resolve) => {
+    datapath.fence({ refuse: () => {}, settle: (disconnected) => resolve(disconnected === undefined) });
+  });
+}
+
+/** A promise that rejects with the signal's reason when it aborts first. */
+function abortable<T>(
+  signal: AbortSignal | undefined,
+  run: (resolve: (value: T) => void) => void,
+): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const abort = (): void => reject(signal?.reason as Error);
+    signal?.addEventListener('abort', abort, { once: true });
+    run((value) => {
+      signal?.removeEventListener('abort', abort);
+      resolve(value);
+    });
+  });
+}
+
+/** Between 0 and 1, the same for a switch each time. */
+function fraction(datapathId: DatapathId): number {
+  return Number.parseInt(datapathId.slice(-4), 16) / 0x1_0000;
+}

@@ -1,0 +1,499 @@
+/**
+ * Keeps one switch in line with its desired table: read before write, then the changes of each turn, and audits.
+ *
+ *     session ──► reading ──► live ──► (turn: shared bytes, at once) ──► decided by the switch's barrier
+ *                              │  ▲
+ *                              ▼  │
+ *                             dirty keys: coalesced, encoded for this switch alone
+ *
+ * The way of a turn's changes is the short one, with bytes that all subscribers of a scope share, as long as everything is as it should
+ * be. Whatever is not (the tables are being read, more transactions are on their way than are worth it, entries differ from switch to
+ * switch, a transaction was refused) goes through `#dirty`: a set of keys, so that changes of the same entry coalesce,
+ * brought into line with what is desired when they are sent, not when they were noted. Dirty keys are sent when nothing is on
+ * its way, so that what the switch holds is known.
+ *
+ * Bundles are atomic. When one is refused, the entries that the switch named are set aside as refused, and the rest is sent
+ * again, in twice as many bundles each time, since each names at least one more.
+ */
+import type { Transaction, TransactionError, TransactionResult, SwitchSession } from '../channel/index.js';
+import type { DatapathId } from '../model/facts.js';
+import { groupKey, meterKey } from './canonical.js';
+import type { Comparison } from './compare.js';
+import type { DesiredEntry } from './entry.js';
+import type { SyncEnvironment } from './environment.js';
+import { HeldIds } from './held.js';
+import { type EntryMod, identityOf, ModificationList } from './modifications.js';
+import { Refusals } from './refusals.js';
+import type { ScopedEntry } from './scopes.js';
+import type { DatapathState, DatapathStatus, Difference } from './status.js';
+import type { Waiter } from './turn.js';
+import { type EncodedPart, PartEncoder, type PartOfTurn, type TurnBatch } from './turn-batch.js';
+import { referencesOf } from './verify.js';
+
+/** Transactions on their way to a switch above which the changes of further turns are coalesced. */
+const MAX_IN_FLIGHT = 16;
+
+/** Bundles into which what is left after refusals is split at most. */
+const MAX_PIECES = 256;
+
+/** Refusals one after the other after which the switch is read again: what it says makes no sense. */
+const MAX_ROUNDS = 64;
+
+interface InFlight {
+  readonly parts: readonly EncodedPart[];
+  readonly waiters: Waiter[];
+}
+
+/** A read of the switch that is under way. */
+interface Reading {
+  readonly audit: boolean;
+  readonly startedAt: number;
+  /** Keys whose changes were on their way at its start, or have been sent since: what was read of them says nothing. */
+  readonly touched: Set<string>;
+}
+
+export class DatapathSync {
+  #session: SwitchSession | undefined;
+  #mode: 'disconnected' | 'unclaimed' | 'reading' | 'live' = 'disconnected';
+  /** Keys to be brought into line, each with what the switch may hold under it where that may have to go. */
+  readonly #dirty = new Map<string, DesiredEntry | undefined>();
+  /** Wait for the dirty keys. */
+  #waiting: Waiter[] = [];
+  readonly #inFlight = new Set<InFlight>();
+  readonly #held = new HeldIds();
+  readonly #refusals = new Refusals();
+  /** A transaction was refused, and those that were sent after it are waited for. */
+  #failed = false;
+  /** Refusals one after the other. */
+  #rounds = 0;
+  #repairing = false;
+  #reading: Reading | undefined;
+  #troubles = 0;
+  #cancelTimer: (() => void) | undefined;
+  #told: DatapathState = 'disconnected';
+  #healed: Difference = { missing: 0, extra: 0, changed: 0, foreign: 0 };
+  #audits = 0;
+  #lastRead: Date | undefined;
+  readonly #liveListeners = new Set<() => void>();
+
+  constructor(
+    readonly datapathId: DatapathId,
+    private readonly environment: SyncEnvironment,
+  ) {}
+
+  get session(): SwitchSession | undefined {
+    return this.#session;
+  }
+
+  /** Nothing is known of the switch that would have to be kept. */
+  get disposable(): boolean {
+    return this.#session === undefined && !this.#claimed && this.#liveListeners.size === 0;
+  }
+
+  get state(): DatapathState {
+    if (this.#mode !== 'live') return this.#mode;
+    if (this.#inFlight.size > 0 || this.#dirty.size > 0) return 'writing';
+    return this.#refusals.size > 0 ? 'degraded' : 'in-sync';
+  }
+
+  status(): DatapathStatus {
+    const scopes = [...this.environment.scopes.subscriptions(this.datapathId)];
+    return {
+      datapathId: this.datapathId,
+      state: this.state,
+      ...(this.#session === undefined ? {} : { remoteAddress: this.#session.remoteAddress }),
+      entries: scopes.reduce((sum, scope) => sum + scope.entries.size, 0),
+      scopes: scopes.map(({ name }) => name).sort(),
+      waiting: this.#dirty.size,
+      inFlight: this.#inFlight.size,
+      refused: this.#refusals.list,
+      healed: this.#healed,
+      audits: this.#audits,
+      ...(this.#lastRead === undefined ? {} : { lastRead: this.#lastRead }),
+    };
+  }
+
+  /** A session came up; it takes the place of the one before. */
+  start(session: SwitchSession): void {
+    if (this.#session === session) return;
+    if (this.#session !== undefined) this.stop();
+    this.#session = session;
+    this.#begin();
+  }
+
+  /** The session ended. What was on its way may or may not have arrived; the next session is read before anything is written. */
+  stop(): void {
+    const waiters = [...[...this.#inFlight].flatMap((record) => record.waiters), ...this.#waiting];
+    this.#session = undefined;
+    this.#mode = 'disconnected';
+    this.#reading = undefined;
+    this.#cancelTimer?.();
+    this.#inFlight.clear();
+    this.#waiting = [];
+    this.#dirty.clear();
+    this.#refusals.clear();
+    this.#settled();
+    for (const waiter of waiters) waiter.settle('disconnected');
+    this.#tellState();
+  }
+
+  /** Takes the changes of a turn. */
+  take(batch: TurnBatch, parts: readonly PartOfTurn[], waiter: Waiter): void {
+    if (this.#mode === 'disconnected') {
+      waiter.settle('disconnected');
+      return;
+    }
+    if (this.#mode === 'live' && this.#takeShared(batch, parts, waiter)) return;
+    this.#waiting.push(waiter);
+    if (this.#mode === 'unclaimed') {
+      this.#begin();
+      return;
+    }
+    for (const { scope, kind } of parts) {
+      for (const { key, before } of batch.replacements(scope, kind)) this.#note(key, before);
+    }
+    this.#flush();
+  }
+
+  /** Settles a waiter when all that is on its way to the switch now is decided. */
+  fence(waiter: Waiter): void {
+    if (this.#mode === 'disconnected') waiter.settle('disconnected');
+    else if (this.#mode === 'reading' || this.#dirty.size > 0 || this.#failed) this.#waiting.push(waiter);
+    else {
+      const last = [...this.#inFlight].at(-1);
+      if (last === undefined) waiter.settle();
+      else last.waiters.push(waiter);
+    }
+  }
+
+  /** True once the session was read. */
+  get live(): boolean {
+    return this.#mode === 'live';
+  }
+
+  /** Calls back once, when the switch is live. The returned function takes it back. */
+  onceLive(listener: () => void): () => void {
+    this.#liveListeners.add(listener);
+    return () => void this.#liveListeners.delete(listener);
+  }
+
+  get #claimed(): boolean {
+    return this.environment.scopes.subscriptions(this.datapathId).size > 0;
+  }
+
+  #begin(): void {
+    if (this.#claimed) {
+      this.#mode = 'reading';
+      void this.#read(false);
+    } else {
+      this.#mode = 'unclaimed';
+      this.#settleWaiting();
+    }
+    this.#tellState();
+  }
+
+  async #read(audit: boolean): Promise<void> {
+    const session = this.#session;
+    if (session === undefined) return;
+    const reading: Reading = { audit, startedAt: performance.now(), touched: new Set() };
+    this.#reading = reading;
+    for (const { parts } of this.#inFlight) this.#touch(parts);
+    try {
+      const comparison = await this.environment.read(session, (key) => this.#isOnItsWay(key, reading));
+      if (this.#reading === reading) this.#compared(comparison, reading);
+    } catch (error) {
+      if (this.#reading === reading) this.#trouble(error, audit);
+    }
+  }
+
+  #isOnItsWay(key: string, { touched }: Reading): boolean {
+    if (touched.has(key) || this.#dirty.has(key)) return true;
+    return (
+      this.#refusals.size > 0 &&
+      this.#refusals.stands(key, this.environment.scopes.effective(this.datapathId, key))
+    );
+  }
+
+  #compared({ repairs, difference, examples, read, groups, meters }: Comparison, reading: Reading): void {
+    const { datapathId, environment } = this;
+    this.#reading = undefined;
+    this.#troubles = 0;
+    this.#lastRead = new Date();
+    if (!reading.audit) this.#held.reset({ groups, meters });
+    for (const [key, identity] of repairs) {
+      this.#held.read(key, { groups, meters });
+      this.#note(key, identity);
+    }
+    if (reading.audit) {
+      this.#audits++;
+      environment.counters.audits++;
+      this.#refusals.retryAll();
+      for (const key of this.#refusals.keys()) this.#note(key, undefined);
+      if (repairs.size > 0) {
+        this.#healed = sum(this.#healed, difference);
+        const texts = examples.map(
+          ({ kind, entry }) =>
+            `${kind}: ${environment.explainer.text(entry)} (${environment.explainer.owner(entry)})`,
+        );
+        environment.emit({ kind: 'healed', datapathId, difference, examples: texts });
+      }
+    } else {
+      this.#mode = 'live';
+      this.#waiting.push({
+        refuse: () => {},
+        settle: (disconnected) => {
+          if (disconnected !== undefined) return;
+          const milliseconds = performance.now() - reading.startedAt;
+          environment.emit({ kind: 'synced', datapathId, difference, read, milliseconds });
+        },
+      });
+      for (const listener of this.#liveListeners) listener();
+      this.#liveListeners.clear();
+    }
+    this.#scheduleAudit();
+    this.#flush();
+    this.#tellState();
+  }
+
+  #scheduleAudit(): void {
+    const interval = this.environment.auditDelayMs(this.datapathId, this.#audits);
+    if (interval > 0) this.#after(interval, () => void this.#read(true));
+  }
+
+  #after(milliseconds: number, run: () => void): void {
+    this.#cancelTimer?.();
+    this.#cancelTimer = this.environment.after(milliseconds, run);
+  }
+
+  /** Reading or writing failed as a whole. An audit is left to the next; otherwise the switch is read again. */
+  #trouble(error: unknown, audit = false): void {
+    const { datapathId, environment } = this;
+    this.#reading = undefined;
+    if (this.#session?.open !== true) return; // `stop` follows
+    const cause = error instanceof Error ? error : new Error(String(error));
+    environment.emit({ kind: 'trouble', datapathId, error: cause });
+    if (audit) {
+      this.#scheduleAudit();
+      return;
+    }
+    this.#mode = 'reading';
+    for (const { waiters } of this.#inFlight) this.#waiting.push(...waiters);
+    this.#inFlight.clear();
+    this.#settled();
+    this.#after(environment.retryDelayMs(this.#troubles++), () => void this.#read(false));
+    this.#tellState();
+  }
+
+  /** Sends the shared bytes of a turn; false where they are not what this switch needs, or it needs other things first. */
+  #takeShared(batch: TurnBatch, parts: readonly PartOfTurn[], waiter: Waiter): boolean {
+    if (this.#dirty.size > 0 || this.#failed || this.#inFlight.size >= MAX_IN_FLIGHT) return false;
+    if (parts.some(({ scope, kind }) => batch.contested(scope, kind))) return false;
+    const encoded = parts.map(({ scope, kind }) => batch.part(scope, kind));
+    if (!encoded.every(({ list }) => this.#held.fits(list))) return false;
+    for (const { list } of encoded) this.#refuseUnsendable(list, [waiter]);
+    const sent = encoded.filter(({ list }) => list.size > 0);
+    if (sent.length === 0) this.fence(waiter);
+    else this.#submit(sent, batch.encoder.transaction(sent), [waiter]);
+    return true;
+  }
+
+  #note(key: string, identity: DesiredEntry | undefined): void {
+    this.#dirty.set(key, identity ?? this.#dirty.get(key));
+  }
+
+  /** Sends the dirty keys, if nothing is on its way; without any, all is decided. */
+  #flush(): void {
+    if (this.#mode !== 'live' || this.#inFlight.size > 0) return;
+    if (this.#failed && ++this.#rounds > MAX_ROUNDS) {
+      this.#trouble(new Error(`entries are still refused after ${MAX_ROUNDS} attempts`));
+      return;
+    }
+    this.#failed = false;
+    const list = this.#takeDirty();
+    this.#refuseUnsendable(list, []);
+    const pieces = list.split(Math.min(2 ** this.#rounds, MAX_PIECES)).filter(({ size }) => size > 0);
+    const encoded = pieces.map((piece) => {
+      const encoder = new PartEncoder(this.environment.numbering); // a bundle id for each
+      const part = encoder.encode(piece);
+      this.environment.counters.encoded(encoder);
+      if (part.list !== piece) this.#refuseUnsendable(part.list, []);
+      return { encoder, part };
+    });
+    const sent = encoded.filter(({ part }) => part.list.size > 0);
+    if (sent.length === 0) {
+      this.#decidedAll();
+      return;
+    }
+    this.#repairing = true;
+    const waiters = this.#waiting;
+    this.#waiting = [];
+    for (const [place, { encoder, part }] of sent.entries()) {
+      this.#submit([part], encoder.transaction([part]), place === sent.length - 1 ? waiters : []);
+    }
+    this.#tellState();
+  }
+
+  /** What the dirty keys need. */
+  #takeDirty(): ModificationList {
+    const list = new ModificationList();
+    for (const [key, identity] of this.#dirty) {
+      const after = this.environment.scopes.effective(this.datapathId, key);
+      if (this.#refusals.stands(key, after)) continue;
+      const missing = after === undefined ? undefined : this.#refusedReference(after);
+      if (missing !== undefined) {
+        this.#refuse(key, after, after?.entry, `OFPBAC_BAD_OUT_GROUP: ${missing} was refused`);
+        continue;
+      }
+      const before = this.#held.has(key) ? (identity ?? after?.entry) : undefined;
+      if (after === undefined) this.#refusals.delete(key);
+      list.add({ key, before, after });
+    }
+    this.#dirty.clear();
+    return list;
+  }
+
+  /** A group or meter that the entry uses and that the switch does not hold because it was refused. */
+  #refusedReference({ entry }: ScopedEntry): string | undefined {
+    if (this.#refusals.size === 0) return undefined;
+    const { scopes } = this.environment;
+    const stands = (key: string): boolean =>
+      !this.#held.has(key) && this.#refusals.stands(key, scopes.effective(this.datapathId, key));
+    const { groups, meters } = referencesOf(entry);
+    for (const id of groups) if (stands(groupKey(id))) return `group ${id}`;
+    for (const id of meters) if (stands(meterKey(id))) return `meter ${id}`;
+    return undefined;
+  }
+
+  #submit(parts: readonly EncodedPart[], transaction: Transaction, waiters: Waiter[]): void {
+    const session = this.#session as SwitchSession;
+    const record: InFlight = { parts, waiters };
+    this.#inFlight.add(record);
+    for (const { list } of parts) this.#held.apply(list);
+    if (this.#reading !== undefined) this.#touch(parts);
+    this.environment.counters.sent(parts);
+    session.transact(transaction).then(
+      (result) => {
+        if (this.#inFlight.has(record)) this.#decided(record, result);
+      },
+      (error: unknown) => {
+        if (this.#inFlight.has(record)) this.#trouble(error);
+      },
+    );
+  }
+
+  #touch(parts: readonly EncodedPart[]): void {
+    for (const { list } of parts) for (const { origin } of list.all()) this.#reading?.touched.add(origin.key);
+  }
+
+  #decided(record: InFlight, result: TransactionResult): void {
+    if (result.committed) this.#committed(record);
+    else if (!this.#refused(record, result)) return;
+    this.#inFlight.delete(record);
+    if (this.#failed) this.#waiting.push(...record.waiters);
+    else for (const waiter of record.waiters) waiter.settle();
+    this.#flush();
+  }
+
+  #committed({ parts }: InFlight): void {
+    if (this.#refusals.size === 0) return;
+    let reference = false;
+    for (const { list } of parts) {
+      for (const { origin } of list.all()) {
+        if (this.#refusals.delete(origin.key) && !origin.key.startsWith('f')) reference = true;
+      }
+    }
+    if (!reference) return;
+    // What was refused for want of this group or meter may hold now.
+    this.#refusals.retryAll();
+    for (const key of this.#refusals.keys()) this.#note(key, undefined);
+  }
+
+  /** Notes what is to be sent again; false if the switch is given up for now. */
+  #refused(record: InFlight, { atomic, errors }: TransactionResult): boolean {
+    this.environment.counters.transactionsRefused++;
+    this.#failed = true;
+    const entryErrors = errors.filter(({ modification }) => modification !== undefined);
+    if (entryErrors.length === 0) {
+      this.#trouble(new Error(errors.map(({ name }) => name).join(', ') || 'a bundle was not committed'));
+      return false;
+    }
+    if (atomic) {
+      for (const { list } of record.parts) {
+        this.#held.revert(list);
+        for (const mod of list.all()) this.#note(mod.origin.key, identityOf(mod));
+      }
+    }
+    for (const error of entryErrors) this.#refusedEntry(error);
+    return true;
+  }
+
+  #refusedEntry({ modification, name }: TransactionError): void {
+    const mod = modification as EntryMod;
+    const { key, desired } = mod.origin;
+    this.#note(key, identityOf(mod));
+    if (this.#held.refused(mod, name)) return;
+    this.#refuse(key, desired, desired?.entry ?? identityOf(mod), name);
+  }
+
+  #refuseUnsendable({ unsendable }: ModificationList, waiters: readonly Waiter[]): void {
+    for (const { entry, error } of unsendable) this.#refuse(entry.key, entry, entry.entry, error, waiters);
+  }
+
+  #refuse(
+    key: string,
+    scoped: ScopedEntry | undefined,
+    entry: DesiredEntry | undefined,
+    error: string,
+    waiters: readonly Waiter[] = [],
+  ): void {
+    if (entry === undefined) return;
+    const { datapathId, environment } = this;
+    const refused = environment.explainer.refused(entry, error);
+    for (const waiter of waiters) waiter.refuse(key, refused);
+    for (const record of this.#inFlight) for (const waiter of record.waiters) waiter.refuse(key, refused);
+    for (const waiter of this.#waiting) waiter.refuse(key, refused);
+    if (this.#refusals.add(key, scoped, refused)) environment.emit({ kind: 'refused', datapathId, refused });
+  }
+
+  #decidedAll(): void {
+    this.#settled();
+    this.#settleWaiting();
+    if (!this.#claimed && this.#mode === 'live' && this.#inFlight.size === 0) {
+      this.#cancelTimer?.();
+      this.#reading = undefined;
+      this.#mode = 'unclaimed';
+    }
+    this.#tellState();
+  }
+
+  #settled(): void {
+    this.#failed = false;
+    this.#repairing = false;
+    this.#rounds = 0;
+    this.#held.settled();
+  }
+
+  #settleWaiting(): void {
+    const waiting = this.#waiting;
+    this.#waiting = [];
+    for (const waiter of waiting) waiter.settle();
+  }
+
+  /** Tells of a new state. A turn's changes on their way are no news: with a thousand switches there would be nothing else. */
+  #tellState(): void {
+    const { datapathId, state } = this;
+    const passing = state === 'writing' && !this.#repairing && this.#told !== 'reading';
+    if (state === this.#told || passing) return;
+    this.#told = state;
+    this.environment.emit({ kind: 'state', datapathId, state });
+  }
+}
+
+function sum(a: Difference, b: Difference): Difference {
+  return {
+    missing: a.missing + b.missing,
+    extra: a.extra + b.extra,
+    changed: a.changed + b.changed,
+    foreign: a.foreign + b.foreign,
+  };
+}
