@@ -15,7 +15,7 @@ import {
 import type { EmulatedSwitch } from '../../topologies/emulated/index.js';
 import { datapathId, setEndpoint, setHost, setNetwork, setPort } from '../apps/facts.js';
 import { waitFor } from '../support/wait-for.js';
-import { modifications, Rig } from './support.js';
+import { modifications, Rig } from './rig.js';
 
 const WEB = 'acme/web';
 const mac = (endpoint: number) => 0x02020a000000 + endpoint;
@@ -154,6 +154,7 @@ t.test(
     for (const when of ['commit', 'add'] as const) {
       emulated.refuse = (mod) => (isFlowTo(...bad)(mod) ? { ...BAD_OUT_PORT, when } : undefined);
       rig.events.length = 0;
+      const before = controller.counters.transactionsRefused;
       for (let n = 100; n < 300; n++) setEndpoint(controller.facts, WEB, n);
       const answer = await controller.settle().acknowledged(datapathId(1));
       t.match(answer, { ok: false, reason: 'refused' });
