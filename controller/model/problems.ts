@@ -97,6 +97,24 @@ export function didYouMean(text: string, candidates: Iterable<string>, otherwise
 /** Insertions, deletions, replacements and exchanges of neighbours; `limit` when there are at least so many. */
 function editDistance(left: string, right: string, limit: number): number {
   if (Math.abs(left.length - right.length) >= limit) return limit;
+  // What both begin and end with costs nothing; ids of one network differ in little else.
+  let first = 0;
+  while (first < left.length && left[first] === right[first]) first += 1;
+  let ends = 0;
+  while (
+    ends < Math.min(left.length, right.length) - first &&
+    left[left.length - 1 - ends] === right[right.length - 1 - ends]
+  ) {
+    ends += 1;
+  }
+  return middleDistance(
+    left.slice(first, left.length - ends),
+    right.slice(first, right.length - ends),
+    limit,
+  );
+}
+
+function middleDistance(left: string, right: string, limit: number): number {
   let beforePrevious: number[] = [];
   let previous = Array.from({ length: right.length + 1 }, (_, index) => index);
   for (let row = 1; row <= left.length; row++) {
@@ -118,6 +136,8 @@ function editDistance(left: string, right: string, limit: number): number {
       }
       current.push(distance);
     }
+    // It only grows from here; an exchange looks back one row further.
+    if (Math.min(...current) >= limit && Math.min(...previous) >= limit) return limit;
     beforePrevious = previous;
     previous = current;
   }

@@ -424,3 +424,32 @@ await t.test('hosts: claims, their intents, taking over', async (t) => {
   t.match(model.get('Host', 'h3'), { status: { origin: 'dynamic' } }, 'a registered host stays');
   await opened.close();
 });
+
+await t.test(
+  'one mistake made a thousand times is told once, and does not take a thousand searches',
+  async (t) => {
+    const opened = await openNew(t);
+    const { model } = opened;
+    const base = [tenant('acme'), network('acme/n', { subnet: '10.1.0.0/16' })];
+    const named = Array.from({ length: 1_000 }, (_, index) =>
+      endpoint(`acme/n/e${index}`, { host: 'rakc1' }),
+    );
+    const { warnings } = await model.apply([...base, { kind: 'Host', name: 'rack1' }, ...named], {
+      mode: 'add',
+    });
+    t.match(warnings, [
+      {
+        code: 'host.unknown',
+        path: 'Endpoint acme/n/e0: host',
+        message: /999 more/,
+        fix: 'did you mean "rack1"?',
+      },
+    ]);
+    t.equal(warnings.length, 1);
+    const lost = Array.from({ length: 25 }, (_, index) => endpoint(`acme/m/e${index}`));
+    const problems = await refusedWith(model.apply(lost, { mode: 'add' }));
+    t.equal(problems.length, 25, 'every wrong object is named');
+    t.equal(problems.filter(({ fix }) => fix === 'did you mean "acme/n"?').length, 20);
+    await opened.close();
+  },
+);

@@ -4,7 +4,6 @@
  */
 import { formatPrefix4, formatPrefix6 } from '../address.js';
 import type { EndpointIntent } from '../intents.js';
-import { didYouMean } from '../problems.js';
 import { sameFact } from '../record-facts.js';
 import type { EndpointRecord, NetworkRecord } from '../records.js';
 import { attachPending } from '../runtime/location.js';
@@ -75,10 +74,10 @@ function resolve(
       `endpoint.${tenantKnown ? 'network' : 'tenant'}.unknown`,
       tenantKnown ? `there is no network ${networkId}` : `there is no tenant ${intent.tenant}`,
       tenantKnown
-        ? didYouMean(networkId, state.ids('network'), 'declare the network, in this file or before')
-        : didYouMean(
+        ? plan.didYouMean(networkId, 'network', 'declare the network, in this file or before')
+        : plan.didYouMean(
             intent.tenant,
-            state.ids('tenant'),
+            'tenant',
             'declare the tenant and its networks, in this file or before',
           ),
     );

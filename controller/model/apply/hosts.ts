@@ -1,7 +1,7 @@
 /** Creates and updates declared hosts, and late bindings. */
 import { formatIpv4, formatIpv6, parseIpv4, parseIpv6 } from '../address.js';
 import type { HostIntent, IntentObject } from '../intents.js';
-import { didYouMean, enumerate } from '../problems.js';
+import { enumerate } from '../problems.js';
 import { boundHost, vteps } from '../record-facts.js';
 import type { HostRecord } from '../records.js';
 import type { Plan } from './plan.js';
@@ -108,7 +108,7 @@ export function applyBindings(plan: Plan): void {
         'name',
         'binding.endpoint.unknown',
         `there is no endpoint ${id}`,
-        didYouMean(id, state.ids('endpoint'), 'declare the endpoint, in this file or before'),
+        plan.didYouMean(id, 'endpoint', 'declare the endpoint, in this file or before'),
       );
       continue;
     }
@@ -128,13 +128,9 @@ export function applyBindings(plan: Plan): void {
 /** Names of hosts are taken on trust: their agents may come later. */
 export function warnOfHost(plan: Plan, object: IntentObject, host: string, endpoint: string): void {
   if (!plan.state.has('host', host)) {
-    plan.problems.warn(
-      object,
-      'host',
-      'host.unknown',
-      `no host ${host} is declared or registered`,
-      didYouMean(host, plan.state.ids('host'), 'start its agent, or correct the name'),
-    );
+    const known = plan.unknownHosts.get(host);
+    if (known === undefined) plan.unknownHosts.set(host, { first: object, users: 1 });
+    else known.users += 1;
   }
   const record = plan.state.get('endpoint', endpoint);
   if (record?.host !== undefined && boundHost(record, plan.state.get('binding', endpoint)) !== record.host) {
@@ -143,6 +139,20 @@ export function warnOfHost(plan: Plan, object: IntentObject, host: string, endpo
       'host',
       'endpoint.elsewhere',
       `it is attached on ${record.host} until it is detached there`,
+    );
+  }
+}
+
+/** One warning for each host that was named and that nobody knows. */
+export function warnOfUnknownHosts(plan: Plan): void {
+  for (const [host, { first, users }] of plan.unknownHosts) {
+    const others = users === 1 ? '' : ` (and ${users - 1} more objects name it)`;
+    plan.problems.warn(
+      first,
+      'host',
+      'host.unknown',
+      `no host ${host} is declared or registered${others}`,
+      plan.didYouMean(host, 'host', 'start its agent, or correct the name'),
     );
   }
 }

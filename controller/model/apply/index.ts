@@ -4,7 +4,7 @@ import { ModelError, type ApplyResult, type ModelDefaults, type ObjectRef, type 
 import type { State } from '../state.js';
 import { validateObject } from '../validate.js';
 import { applyEndpoints } from './endpoints.js';
-import { applyBindings, applyHosts } from './hosts.js';
+import { applyBindings, applyHosts, warnOfUnknownHosts } from './hosts.js';
 import { applyNetworks } from './networks.js';
 import { Plan } from './plan.js';
 import { removeNamed, removeUnwanted } from './remove.js';
@@ -46,6 +46,7 @@ export function applyOperation(
   checkOverlaps(plan);
   applyEndpoints(plan);
   applyBindings(plan);
+  warnOfUnknownHosts(plan);
   plan.problems.throwErrors();
   return { changes: plan.changes(), warnings: plan.problems.warnings };
 }

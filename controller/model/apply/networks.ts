@@ -5,7 +5,7 @@
 import { formatIpv4, formatIpv6, formatPrefix4, formatPrefix6, last4, last6 } from '../address.js';
 import type { NetworkIntent } from '../intents.js';
 import { MAX_VLAN, type TenantPolicy } from '../policy.js';
-import { didYouMean, enumerate } from '../problems.js';
+import { enumerate } from '../problems.js';
 import type { NetworkRecord, Subnet } from '../records.js';
 import type { Plan } from './plan.js';
 import { changeSubnet } from './subnet-change.js';
@@ -57,7 +57,7 @@ function resolve(plan: Plan, id: string, intent: NetworkIntent): WantedNetwork |
       'tenant',
       'network.tenant.unknown',
       `there is no tenant ${intent.tenant}`,
-      didYouMean(intent.tenant, state.ids('tenant'), 'declare the tenant, in this file or before'),
+      plan.didYouMean(intent.tenant, 'tenant', 'declare the tenant, in this file or before'),
     );
     return undefined;
   }

@@ -2,7 +2,7 @@
 import type { IntentObject, Kind } from '../intents.js';
 import { idOf } from '../intents.js';
 import { type TenantPolicy, tenantPolicy } from '../policy.js';
-import { nameOf, Problems } from '../problems.js';
+import { didYouMean, nameOf, Problems } from '../problems.js';
 import type { Records, Table } from '../records.js';
 import type { State } from '../state.js';
 import type { Change, ModelDefaults } from '../types.js';
@@ -16,6 +16,8 @@ export const TABLE_OF_KIND = {
   HostBinding: 'binding',
 } as const satisfies Record<Kind, Table>;
 
+const MAX_SUGGESTIONS = 20;
+
 type Objects = { readonly [K in Kind]: ReadonlyMap<string, Extract<IntentObject, { kind: K }>> };
 
 export class Plan {
@@ -28,6 +30,9 @@ export class Plan {
   readonly readdress = new Set<string>();
   /** Networks whose subnets or gateways were looked at: their gateways are checked against endpoints at the end. */
   readonly touchedNetworks = new Set<string>();
+  /** Hosts that nobody knows: who names them, first and how many in all. Told once for each at the end. */
+  readonly unknownHosts = new Map<string, { readonly first: IntentObject; users: number }>();
+  #suggestions = 0;
   readonly #failed = new Set<string>();
   readonly #before = new Map<string, { kind: Kind; id: string; record: Records[Table] | undefined }>();
   readonly #policies = new Map<string, TenantPolicy | undefined>();
@@ -84,6 +89,16 @@ export class Plan {
 
   forgetPolicy(tenant: string): void {
     this.#policies.delete(tenant);
+  }
+
+  /**
+   * What was probably meant among the ids of a table. Looks through all of them, so only the first few problems of a request
+   * get a suggestion: a document with ten thousand wrong names has one mistake.
+   */
+  didYouMean(text: string, table: Table, otherwise: string): string {
+    if (this.#suggestions === MAX_SUGGESTIONS) return otherwise;
+    this.#suggestions += 1;
+    return didYouMean(text, this.state.ids(table), otherwise);
   }
 
   /** The next number of an object; reports when there is none. */

@@ -1,6 +1,6 @@
 /** Deletes objects, users first; what is still needed is refused with its users named. */
 import { KINDS } from '../intents.js';
-import { didYouMean, enumerate } from '../problems.js';
+import { enumerate } from '../problems.js';
 import { unplace } from '../runtime/location.js';
 import type { ObjectRef } from '../types.js';
 import { removeHostIntent } from './hosts.js';
@@ -80,7 +80,7 @@ export function removeNamed(plan: Plan, refs: readonly ObjectRef[], cascade: boo
         { kind, name },
         'object.unknown',
         'does not exist',
-        didYouMean(name, state.ids(TABLE_OF_KIND[kind]), 'nothing needs to be deleted'),
+        plan.didYouMean(name, TABLE_OF_KIND[kind], 'nothing needs to be deleted'),
       );
     }
   }
