@@ -2,13 +2,14 @@ import { type Observable, Subject } from 'rxjs';
 import { type Address, formatAddress, parseAddress } from '../../rpc/index.js';
 import type { ControllerEvent, ControllerStatus, SwitchAcknowledgement } from '../api/backend.js';
 import type { ChannelListener, ChannelOptions } from '../channel/index.js';
+import type { DatapathController } from '../datapath/index.js';
 import { formatListenAddress, parseListenAddress } from '../config/address.js';
-import { AgentHub, type HubEvent, type HubSwitches } from '../hub/index.js';
+import { AgentHub, type HubSwitches } from '../hub/index.js';
 import type { Logger } from '../log.js';
 import type { MetricFamily } from '../metrics.js';
 import type { FactChange } from '../model/facts.js';
 import type { Model } from '../model/types.js';
-import type { Datapaths, SwitchEvent } from './datapaths.js';
+import { log, tellDatapathEvent, tellHubEvent } from './events.js';
 import { controllerMetrics } from './metrics.js';
 import { writeFacts } from './model-facts.js';
 import { PortFacts } from './ports.js';
@@ -18,7 +19,7 @@ import type { Controller, ControllerListeners, ControllerOptions } from './types
 /** What the controller is made of, made by `openController`. */
 export interface ControllerParts {
   readonly model: Model;
-  readonly datapaths: Datapaths;
+  readonly datapaths: DatapathController;
   readonly channel: ChannelListener;
 }
 
@@ -28,7 +29,7 @@ export interface ControllerParts {
  */
 export class WiredController implements Controller {
   readonly model: Model;
-  readonly #datapaths: Datapaths;
+  readonly #datapaths: DatapathController;
   readonly #channel: ChannelListener;
   readonly #hub: AgentHub;
   readonly #settler: Settler;
@@ -95,6 +96,7 @@ export class WiredController implements Controller {
     await this.#hub.stop(deadlineMs);
     await this.#settler.idle(signal);
     for (const end of this.#ending.splice(0)) end();
+    this.#datapaths.close();
     await this.#channel.close();
     await this.model.close();
     this.#listeners = undefined;
@@ -158,8 +160,8 @@ export class WiredController implements Controller {
   }
 
   #makeHub(): AgentHub {
-    const { config, hubAddresses = [], log } = this.options;
-    const logger = log.component('hub');
+    const { config, hubAddresses = [] } = this.options;
+    const logger = this.options.log.component('hub');
     return new AgentHub({
       model: this.model,
       switches: this.#switches(),
@@ -169,8 +171,7 @@ export class WiredController implements Controller {
       maxConnections: config.hub.maxConnections,
       limits: { maxMessageBytes: config.hub.maxMessageBytes },
       onEvent: (event) => {
-        logHubEvent(logger, event);
-        this.#events.next({ ...event });
+        this.#events.next(log(logger, tellHubEvent(event)));
       },
       onUnexpected: (err, method) => {
         logger.error({ event: 'hub.failure', method, err }, `${method} failed`);
@@ -215,8 +216,7 @@ export class WiredController implements Controller {
         this.#ports.changed(session, status);
       }),
       this.#datapaths.onEvent((event) => {
-        logSwitchEvent(logger, event);
-        this.#events.next(controllerEvent(event));
+        this.#events.next(log(logger, tellDatapathEvent(event)));
       }),
     );
   }
@@ -246,40 +246,4 @@ export function channelOptions({ config, log }: ControllerOptions): Partial<Chan
     },
     logger: log.component('channel'),
   };
-}
-
-function logHubEvent(logger: Logger, event: HubEvent): void {
-  switch (event.event) {
-    case 'host.up':
-      return logger.info(event, `agent of host ${event.host} registered from ${event.remoteAddress}`);
-    case 'host.disconnected':
-      return logger.info(event, `agent of host ${event.host} disconnected: ${event.reason}`);
-    case 'host.down':
-      return logger.warn(event, `host ${event.host} is down: ${event.reason}; its entries stay`);
-    case 'host.refused':
-      return logger.warn(event, `an agent for host ${event.host} was refused: ${event.reason}`);
-    case 'host.unresponsive':
-      return logger.warn(
-        event,
-        `agent of host ${event.host} did not answer ${event.method}: ${event.reason}`,
-      );
-  }
-}
-
-const WARNINGS = new Set(['healed', 'refused', 'trouble', 'conflict', 'failure']);
-
-function logSwitchEvent(logger: Logger, event: SwitchEvent): void {
-  const { kind, ...detail } = event;
-  const fields = { event: `datapath.${kind}`, ...detail };
-  const text = `${event.datapathId === undefined ? 'tables' : `datapath ${event.datapathId}`}: ${kind}`;
-  if (WARNINGS.has(kind)) logger.warn(fields, text);
-  else if (kind === 'state') logger.debug(fields, text);
-  else logger.info(fields, text);
-}
-
-/** `datapath.in-sync` for a state, `datapath.healed` and the like for what happened. */
-function controllerEvent({ kind, ...detail }: SwitchEvent): ControllerEvent {
-  const state = 'state' in detail && typeof detail.state === 'string' ? detail.state : kind;
-  const reason = 'error' in detail && detail.error instanceof Error ? { error: detail.error.message } : {};
-  return { ...detail, ...reason, event: `datapath.${kind === 'state' ? state : kind}` };
 }

@@ -1,14 +1,14 @@
 import type { AgentHub } from '../hub/index.js';
 import type { ChannelListener } from '../channel/index.js';
 import type { MetricFamily, MetricSample } from '../metrics.js';
-import type { Datapaths } from './datapaths.js';
+import type { DatapathController } from '../datapath/index.js';
 
 const STATES = ['disconnected', 'unclaimed', 'reading', 'writing', 'in-sync', 'degraded'] as const;
 const HOST_STATES = ['up', 'down', 'unknown'] as const;
 
 /** What `/metrics` shows of switches, agents and the work done for them. */
 export function controllerMetrics(
-  datapaths: Datapaths,
+  datapaths: DatapathController,
   channel: ChannelListener,
   hub: AgentHub,
 ): MetricFamily[] {

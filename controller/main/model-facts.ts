@@ -1,5 +1,5 @@
 import type { FactChange } from '../model/facts.js';
-import type { FactInputs } from './datapaths.js';
+import type { FactInputs } from '../datapath/index.js';
 
 /** Writes what the model has committed into the inputs of the derivations. */
 export function writeFacts(facts: FactInputs, changes: readonly FactChange[]): void {

@@ -2,7 +2,7 @@ import { PortConfig, type PortDescription, PortReason, PortState } from '../../o
 import type { PortStatus } from '../../ofproto/index.js';
 import type { SwitchSession } from '../channel/index.js';
 import type { DatapathId } from '../model/facts.js';
-import type { FactInputs } from './datapaths.js';
+import type { FactInputs } from '../datapath/index.js';
 
 /**
  * Port facts, from what switches say of their ports. The ports of a switch that is away stay: what was true when it left is the

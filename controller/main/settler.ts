@@ -1,6 +1,13 @@
 import type { DatapathId } from '../model/facts.js';
 import type { SwitchAnswer } from '../hub/index.js';
-import type { Turn } from './datapaths.js';
+
+/** What is needed of a turn of the DatapathController. */
+export interface Turn {
+  /** Switches whose desired table changed. */
+  readonly datapaths: readonly DatapathId[];
+  /** Of everything up to and with this turn. */
+  acknowledged(datapathId: DatapathId): Promise<SwitchAnswer>;
+}
 
 /**
  * When to settle: once at the end of the event-loop turn in which something changed, so that changes that arrive together

@@ -4,10 +4,10 @@ import { PortConfig, type PortDescription, PortReason, PortState } from '../../o
 import type { SwitchSession } from '../../controller/channel/index.js';
 import { Engine } from '../../controller/derive/index.js';
 import type { SwitchAnswer } from '../../controller/hub/index.js';
-import type { FactInputs, Turn } from '../../controller/main/datapaths.js';
+import type { FactInputs } from '../../controller/datapath/index.js';
 import { writeFacts } from '../../controller/main/model-facts.js';
 import { PortFacts } from '../../controller/main/ports.js';
-import { Settler } from '../../controller/main/settler.js';
+import { Settler, type Turn } from '../../controller/main/settler.js';
 
 const turn = () => new Promise((resolve) => setImmediate(resolve));
 const ok: SwitchAnswer = { ok: true, refused: [] };

@@ -1,0 +1,26 @@
+import { apps, pipeline } from '../../apps/index.js';
+import { ChannelListener, Numbering } from '../channel/index.js';
+import { DatapathController } from '../datapath/index.js';
+import { Model } from '../model/index.js';
+import { channelOptions, WiredController } from './controller.js';
+import type { Controller, ControllerOptions } from './types.js';
+
+/** Loads the model from the store, derives every table and wires the parts. Nothing listens before `start`. */
+export async function openController(options: ControllerOptions): Promise<Controller> {
+  const { store, config, log } = options;
+  const logger = log.component('model');
+  const numbering = new Numbering();
+  const model = await Model.open(store, {
+    onProblem: (problem) => {
+      logger.warn({ event: problem.code, ...problem }, problem.message);
+    },
+  });
+  const datapaths = new DatapathController({
+    pipeline,
+    apps,
+    numbering,
+    auditIntervalMs: config.openflow.auditIntervalMs,
+  });
+  const channel = new ChannelListener({ ...channelOptions(options), numbering });
+  return new WiredController(options, { model, datapaths, channel });
+}
