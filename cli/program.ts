@@ -6,7 +6,7 @@ import { Command, Help, Option } from '@commander-js/extra-typings';
 import { Client, DEFAULT_SERVER } from './client.js';
 import { Exit } from './exit.js';
 import { KIND_WORDS } from './kinds.js';
-import { collect, positiveInteger, positiveNumber } from './options.js';
+import { collect, list, positiveInteger, positiveNumber } from './options.js';
 import { version } from './version.js';
 
 /** What each exit code means. */
@@ -177,6 +177,33 @@ export function buildProgram(end: (exit: Exit) => void): Program {
     .action(async (level, options) => {
       const { log } = await import('./commands/log.js');
       end(await log(new Client(options.server), level, options));
+    });
+
+  program
+    .command('controller')
+    .description('run the controller')
+    .option('--openflow <ADDR:PORT>', 'where switches connect (default: 0.0.0.0:6653)')
+    .option('--hub <ADDR:PORT>', 'where agents connect (default: 127.0.0.1:9001)')
+    .option('--http <ADDR:PORT>', 'HTTP API, metrics and health (default: 127.0.0.1:9999)')
+    .option(
+      '--data <DIR>',
+      'state directory (default: /var/lib/weft for root, ~/.local/state/weft for others)',
+    )
+    .addOption(
+      new Option('--store <DRIVER>', 'where state is kept (default: level)').choices(['level', 'etcd']),
+    )
+    .addOption(new Option('--etcd <URL,...>', 'client URLs of the etcd cluster').argParser(list))
+    .option('--config <FILE>', 'configuration in YAML; options of the command line stand over it')
+    .option('--log-level <LEVEL>', 'trace, debug, info (default), warn, error, fatal or silent')
+    .addOption(
+      new Option('--log-format <FORMAT>', 'default: text on a terminal, json elsewhere').choices([
+        'json',
+        'text',
+      ]),
+    )
+    .action(async (options) => {
+      const { controller } = await import('./commands/controller.js');
+      end(await controller(options));
     });
 
   const agents = async () => await import('./commands/agent.js');
