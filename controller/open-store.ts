@@ -19,7 +19,7 @@ export interface OpenStore {
 export async function openStore({ driver, etcd }: Config['store'], data: string): Promise<OpenStore> {
   if (driver === 'etcd') {
     const { EtcdStore } = await import('./store/etcd.js');
-    const store = await EtcdStore.open({ endpoints: etcd });
+    const store = new EtcdStore({ endpoints: etcd });
     return { store, description: `etcd at ${etcd.join(', ')}`, close: async () => await store.close() };
   }
   await makeDirectory(data);

@@ -10,7 +10,7 @@ import { ConfigError, type ConfigOverrides, defaultDataDirectory, loadConfig } f
 import type { Config } from './config/schema.js';
 import { createLog, type Log, type Logger } from './log.js';
 import { textDestination } from './log-text.js';
-import { openController } from './main/controller.js';
+import { openController } from './main/open.js';
 import type { Controller } from './main/types.js';
 import { createMetrics } from './metrics.js';
 import { openStore, type OpenStore } from './open-store.js';

@@ -13,9 +13,10 @@ const KIND_OF_FACT: Readonly<Record<FactChange['kind'], Kind>> = {
 
 /** The returned function ends it. */
 export function publishChanges(
-  { model, onEvent }: Pick<ApiBackend, 'model' | 'onEvent'>,
+  backend: Pick<ApiBackend, 'model' | 'onEvent'>,
   watch: WatchHub,
 ): () => void {
+  const { model } = backend;
   const stopFacts = model.onFacts((changes) => {
     for (const { kind, key, value } of changes) {
       const object = KIND_OF_FACT[kind];
@@ -31,7 +32,7 @@ export function publishChanges(
       });
     }
   });
-  const stopEvents = onEvent((event) =>
+  const stopEvents = backend.onEvent((event) =>
     watch.publish({ type: event.event.startsWith('host.') ? 'host' : 'datapath', data: event }),
   );
   return () => {
