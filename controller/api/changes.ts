@@ -12,10 +12,7 @@ const KIND_OF_FACT: Readonly<Record<FactChange['kind'], Kind>> = {
 };
 
 /** The returned function ends it. */
-export function publishChanges(
-  backend: Pick<ApiBackend, 'model' | 'onEvent'>,
-  watch: WatchHub,
-): () => void {
+export function publishChanges(backend: Pick<ApiBackend, 'model' | 'onEvent'>, watch: WatchHub): () => void {
   const { model } = backend;
   const stopFacts = model.onFacts((changes) => {
     for (const { kind, key, value } of changes) {
