@@ -324,7 +324,8 @@ export class AgentHub {
           fix: 'call agent.register again',
         });
       }
-      const home = { host, datapathId, interface: name, endpoint };
+      const number = this.#locations.endpoint(endpoint)?.number ?? 0;
+      const home = { host, datapathId, interface: name, endpoint, number };
       await acknowledgedByHome(switches, home, limit.signal, (turn) => {
         others?.cancel();
         others = this.#follow(endpoint, host, turn);

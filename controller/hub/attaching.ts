@@ -37,6 +37,8 @@ export interface HomeSwitch {
   readonly datapathId: string;
   readonly interface: string;
   readonly endpoint: string;
+  /** Of the endpoint: what entries about it are known by. */
+  readonly number: number;
 }
 
 const STANDS =
@@ -56,6 +58,8 @@ export async function acknowledgedByHome(
 ): Promise<void> {
   const { datapathId } = home;
   for (;;) {
+    // What a switch refuses while it is brought into line belongs to no turn.
+    const wasReady = switches.connection(datapathId) === 'ready';
     let answer: SwitchAnswer;
     try {
       await switches.waitForSync(datapathId, { signal });
@@ -67,7 +71,14 @@ export async function acknowledgedByHome(
       if (signal.aborted) throw late(switches, home);
       throw error;
     }
-    if (answer.ok) return;
+    if (answer.ok) {
+      const about = ` object ${home.number}`;
+      const before = wasReady
+        ? []
+        : switches.refusals(datapathId).filter(({ owner }) => owner.endsWith(about));
+      if (before.length > 0) throw refused(home, { ...answer, refused: before });
+      return;
+    }
     if (answer.reason !== 'disconnected') throw refused(home, answer);
     if (signal.aborted) throw late(switches, home);
   }

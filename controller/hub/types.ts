@@ -15,12 +15,20 @@ export type HubModel = Pick<
   | 'onFacts'
 >;
 
+/** An entry that a switch would not take. */
+export interface RefusedEntry {
+  readonly entry: string;
+  /** `<app>.<rule>`, and ` object <number>` where the entry is about one. */
+  readonly owner: string;
+  readonly error: string;
+}
+
 /** Whether a switch has taken what it was sent. */
 export interface SwitchAnswer {
   readonly ok: boolean;
   /** Why not: `refused`, `disconnected`, … */
   readonly reason?: string;
-  readonly refused: readonly { readonly entry: string; readonly owner: string; readonly error: string }[];
+  readonly refused: readonly RefusedEntry[];
 }
 
 export interface HubTurn {
@@ -36,6 +44,8 @@ export interface HubSwitches {
   settle(): Promise<HubTurn>;
   /** `reading`: connected, and what it holds is not compared yet. */
   connection(datapathId: string): 'disconnected' | 'reading' | 'ready';
+  /** What the switch refuses now, whenever it was sent. */
+  refusals(datapathId: string): readonly RefusedEntry[];
   /** Resolves when the switch is connected, has been read and holds what it should; rejects when the signal aborts. */
   waitForSync(datapathId: string, options: { readonly signal: AbortSignal }): Promise<void>;
   /** Resolves when the switch has a port of this name and facts know it; rejects when the signal aborts. */

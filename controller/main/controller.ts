@@ -187,6 +187,7 @@ export class WiredController implements Controller {
         if (state === 'disconnected') return 'disconnected';
         return state === 'reading' || state === 'unclaimed' ? 'reading' : 'ready';
       },
+      refusals: (datapathId) => this.#datapaths.statusOf(datapathId)?.refused ?? [],
       waitForSync: (datapathId, options) => this.#datapaths.waitForSync(datapathId, options),
       waitForPort: (datapathId, name, { signal }) => this.#ports.wait(datapathId, name, signal),
     };

@@ -364,6 +364,35 @@ t.test('a refused entry is told with its owner and the error', async (t) => {
   });
 });
 
+t.test('an entry refused while the switch was brought into line is told as well', async (t) => {
+  const { agent, model, switches } = await startHub(t);
+  switches.addPort(datapath(1), 'v1');
+  const h1 = await agent('h1');
+  model.declare('acme/web/a');
+  const refused = (number: number) => [
+    { entry: 'table=4', owner: `bridge.local object ${number}`, error: 'OFPFMFC_TABLE_FULL' },
+  ];
+  const attach = async (number: number) => {
+    switches.set(datapath(1), 'disconnected');
+    const before = switches.settlements;
+    const call = failure(h1.peer.call(EndpointAttach, { endpoint: 'acme/web/a', interface: 'v1' }));
+    await until(
+      () => h1.peer.counters.sent > 0 && model.endpoints.get('acme/web/a')?.interface === 'v1',
+      'commit',
+    );
+    for (let i = 0; i < 5; i++) await new Promise((resolve) => setImmediate(resolve));
+    t.equal(switches.settlements, before);
+    switches.refused.set(datapath(1), refused(number));
+    switches.set(datapath(1), 'ready');
+    return call;
+  };
+  t.match(await attach(1), {
+    code: 'endpoint.refused',
+    message: /bridge\.local object 1 with OFPFMFC_TABLE_FULL/,
+  });
+  t.equal(await attach(11), undefined, "another endpoint's refusal is not this one's");
+});
+
 t.test('an endpoint deleted or moved while its attach waits', async (t) => {
   const { agent, model, switches } = await startHub(t);
   switches.set(datapath(1), 'ready');

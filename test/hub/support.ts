@@ -1,6 +1,6 @@
 import type { Test } from 'tap';
 import { AgentHub, type AgentHubOptions, type HubEvent, HubError } from '../../controller/hub/index.js';
-import type { HubModel, HubSwitches, SwitchAnswer } from '../../controller/hub/types.js';
+import type { HubModel, HubSwitches, RefusedEntry, SwitchAnswer } from '../../controller/hub/types.js';
 import type { EndpointFact, FactChange, HostFact } from '../../controller/model/facts.js';
 import type { EndpointView } from '../../controller/model/types.js';
 import {
@@ -162,6 +162,7 @@ export class FakeSwitches implements HubSwitches {
   readonly ports = new Set<string>();
   /** By datapath: what it answers; a promise that the test settles, or at once. */
   readonly answers = new Map<string, Promise<SwitchAnswer> | SwitchAnswer>();
+  readonly refused = new Map<string, RefusedEntry[]>();
   settlements = 0;
   #waiters = new Set<() => void>();
 
@@ -183,6 +184,8 @@ export class FakeSwitches implements HubSwitches {
   };
 
   connection: HubSwitches['connection'] = (datapathId) => this.states.get(datapathId) ?? 'disconnected';
+
+  refusals: HubSwitches['refusals'] = (datapathId) => this.refused.get(datapathId) ?? [];
 
   waitForSync: HubSwitches['waitForSync'] = (datapathId, { signal }) =>
     this.#wait(() => this.connection(datapathId) === 'ready', signal);
