@@ -105,6 +105,12 @@ const applied =
     deepEqual(factsOf(model), before, 'a dry run changes nothing');
     const real = await model.apply(objects, { mode });
     deepEqual(real.changes, dry.changes);
+    const again = await model.apply(objects, { mode, dryRun: true });
+    deepEqual(
+      again.changes.filter(({ action }) => action !== 'unchanged'),
+      [],
+      'the same again changes nothing',
+    );
   };
 
 const anyStep: fc.Arbitrary<Step> = fc.oneof(
