@@ -9,6 +9,7 @@ import { connect, type Socket } from 'node:net';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { Peer, Router, RequestType, EndpointAttach } from '../rpc/index.js';
+import { compare, type Result } from './harness.js';
 
 const PEERS = 200;
 const WINDOW = 256;
@@ -117,19 +118,7 @@ async function peerCalls(port: number, count: number): Promise<number> {
   return count / seconds;
 }
 
-function median(values: readonly number[]): number {
-  return [...values].sort((a, b) => a - b)[values.length >> 1] ?? 0;
-}
-
-export interface Result {
-  readonly name: string;
-  readonly unit: string;
-  readonly value: number;
-  readonly peer: string;
-  readonly peerValue: number;
-}
-
-export async function run({ rounds = 3 } = {}): Promise<Result[]> {
+export async function run({ rounds = 3 }: { readonly rounds?: number }): Promise<readonly Result[]> {
   const servers = {
     hub: await start('Weft hub', process.execPath, [join(directory, 'hub-servers.js'), 'hub']),
     bare: await start('bare echo on Node', process.execPath, [join(directory, 'hub-servers.js'), 'bare']),
@@ -154,24 +143,19 @@ export async function run({ rounds = 3 } = {}): Promise<Result[]> {
   } finally {
     for (const server of Object.values(servers)) server.stop();
   }
-  const results: Result[] = [];
-  for (const other of ['python', 'bare'] as const) {
-    const compare = (name: string, unit: string, value: number[], peer: number[]) => {
-      results.push({
-        name,
-        unit,
-        value: median(value),
-        peer: servers[other].name,
-        peerValue: median(peer),
-      });
-    };
-    compare('hub: calls on one connection', 'calls/s', figures.calls.hub, figures.calls[other]);
-    compare(`hub: fan-out to ${PEERS} peers`, 'messages/s', figures.fanOut.hub, figures.fanOut[other]);
-    compare('hub: calls, both ends ours', 'calls/s', figures.peers, figures.calls[other]);
-  }
-  return results;
-}
-
-if (process.argv[1] === fileURLToPath(import.meta.url)) {
-  console.table((await run()).map((result) => ({ ...result, ratio: result.value / result.peerValue })));
+  const faster = { better: 'higher' } as const;
+  return (['python', 'bare'] as const).flatMap((other) => {
+    const { name } = servers[other];
+    const against = (
+      what: string,
+      unit: string,
+      ours: readonly number[],
+      theirs: readonly number[],
+    ): Result => compare(what, unit, ours, name, theirs, faster);
+    return [
+      against('hub: calls on one connection', 'calls/s', figures.calls.hub, figures.calls[other]),
+      against(`hub: fan-out to ${PEERS} peers`, 'messages/s', figures.fanOut.hub, figures.fanOut[other]),
+      against('hub: calls, both ends ours', 'calls/s', figures.peers, figures.calls[other]),
+    ];
+  });
 }

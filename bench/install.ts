@@ -1,8 +1,6 @@
 /**
  * Install of a large table into a real Open vSwitch: Weft's transaction (encode, bundle, commit, barrier) against
  * `ovs-ofctl --bundle add-flows` in the same run, the same entries into the same bridge, alternating.
- *
- *     node dist/bench/install.js [ENTRIES [ROUNDS]]        default 100,000 and 5
  */
 import { createHash } from 'node:crypto';
 import { writeFile } from 'node:fs/promises';
@@ -13,6 +11,7 @@ import type { FlowMod } from '../ofproto/index.js';
 import { apply, F, FlowModCommand, flowMod, matchOf, output, oxm, TableId } from '../ofproto/index.js';
 import { OpenVSwitch } from '../test/support/open-vswitch.js';
 import { waitFor } from '../test/support/wait-for.js';
+import { compare, inTurn, type Result } from './harness.js';
 
 const DATAPATH_ID = '00000000000000aa';
 const TUNNEL_PORT = 65000;
@@ -48,9 +47,6 @@ function remoteEndpoint(index: number): { modification: FlowMod; line: string } 
   return { modification, line };
 }
 
-const median = (values: readonly number[]): number =>
-  values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)] ?? Number.NaN;
-
 async function timed(work: () => Promise<void>): Promise<number> {
   const start = performance.now();
   await work();
@@ -74,52 +70,42 @@ async function contents(ovs: OpenVSwitch): Promise<string> {
   return `${lines.length} ${createHash('sha256').update(lines.sort().join('\n')).digest('hex')}`;
 }
 
-const entries = Number(process.argv[2] ?? 100_000);
-const rounds = Number(process.argv[3] ?? 5);
-const ovs = await OpenVSwitch.start();
-const listener = new ChannelListener({ host: '127.0.0.1', port: 0 });
-try {
-  const { port } = await listener.listen();
-  await ovs.addBridge('br0', DATAPATH_ID);
-  await ovs.setController('br0', port);
-  const session = await waitFor('session', () => listener.sessions.get(DATAPATH_ID));
-  const pairs = Array.from({ length: entries }, (_, index) => remoteEndpoint(index));
-  const modifications = pairs.map(({ modification }) => modification);
-  const file = join(ovs.directory, 'flows.txt');
-  await writeFile(file, `${pairs.map(({ line }) => line).join('\n')}\n`);
-  const removal = flowMod({ command: FlowModCommand.DELETE, tableId: TableId.ALL });
-  const clear = () => installWithWeft(listener, session, [removal]);
+const ENTRIES = 100_000;
 
-  const weft: number[] = [];
-  const ofctl: number[] = [];
-  let digest: string | undefined;
-  const check = async (who: string): Promise<void> => {
-    const now = await contents(ovs);
-    if (digest !== undefined && digest !== now)
-      throw new Error(`${who} left another table: ${now}, not ${digest}`);
-    digest = now;
-  };
-  for (let round = 0; round <= rounds; round++) {
-    const oneWeft = await timed(() => installWithWeft(listener, session, modifications));
-    await check('Weft');
-    await clear();
-    const oneOfctl = await timed(async () => {
-      await ovs.ofctl(['--bundle', 'add-flows'], 'br0', file);
+export async function run({ rounds = 5 }: { readonly rounds?: number }): Promise<readonly Result[]> {
+  const ovs = await OpenVSwitch.start();
+  const listener = new ChannelListener({ host: '127.0.0.1', port: 0 });
+  try {
+    const { port } = await listener.listen();
+    await ovs.addBridge('br0', DATAPATH_ID);
+    await ovs.setController('br0', port);
+    const session = await waitFor('session', () => listener.sessions.get(DATAPATH_ID));
+    const pairs = Array.from({ length: ENTRIES }, (_, index) => remoteEndpoint(index));
+    const modifications = pairs.map(({ modification }) => modification);
+    const file = join(ovs.directory, 'flows.txt');
+    await writeFile(file, `${pairs.map(({ line }) => line).join('\n')}\n`);
+    const removal = flowMod({ command: FlowModCommand.DELETE, tableId: TableId.ALL });
+
+    let digest: string | undefined;
+    const installing = (who: string, work: () => Promise<void>) => async () => {
+      const time = await timed(work);
+      const now = await contents(ovs);
+      if (digest !== undefined && digest !== now)
+        throw new Error(`${who} left another table: ${now}, not ${digest}`);
+      digest = now;
+      await installWithWeft(listener, session, [removal]);
+      return time;
+    };
+    const { weft, ofctl } = await inTurn(rounds, {
+      weft: installing('Weft', () => installWithWeft(listener, session, modifications)),
+      ofctl: installing('ovs-ofctl', async () => {
+        await ovs.ofctl(['--bundle', 'add-flows'], 'br0', file);
+      }),
     });
-    await check('ovs-ofctl');
-    await clear();
-    if (round === 0) continue; // warm-up
-    weft.push(oneWeft);
-    ofctl.push(oneOfctl);
+    const name = `install of ${ENTRIES.toLocaleString('en')} entries into Open vSwitch`;
+    return [compare(name, 'ms', weft, 'ovs-ofctl --bundle', ofctl, { better: 'lower', target: 1.5 })];
+  } finally {
+    await listener.close();
+    await ovs.stop();
   }
-  const ratio = median(weft) / median(ofctl);
-  console.log(
-    `install of ${entries.toLocaleString('en')} entries into Open vSwitch, median of ${rounds} rounds`,
-  );
-  console.log(`  ovs-ofctl --bundle add-flows  ${median(ofctl).toFixed(0).padStart(6)} ms`);
-  console.log(`  Weft transact                 ${median(weft).toFixed(0).padStart(6)} ms`);
-  console.log(`  ratio ${ratio.toFixed(2)} (target at most 1.5)`);
-} finally {
-  await listener.close();
-  await ovs.stop();
 }
