@@ -3,7 +3,13 @@
  * (`tls:HOST:PORT`, node:tls in place of node:net) and nothing above changes.
  */
 import { chmod, lstat, unlink } from 'node:fs/promises';
-import { connect as connectSocket, createServer, type Server, type Socket } from 'node:net';
+import {
+  connect as connectSocket,
+  createServer,
+  type ListenOptions,
+  type Server,
+  type Socket,
+} from 'node:net';
 import { RpcError, ErrorCode } from './error.js';
 
 export type Address =
@@ -63,6 +69,9 @@ export function connect(address: Address, signal?: AbortSignal): Promise<Socket>
   });
 }
 
+/** Waiting connections that the kernel keeps: all agents come at once after a restart of their controller. */
+const BACKLOG = 4096;
+
 export interface Listener {
   /** The address in use: the port that was chosen when 0 was asked for. */
   readonly address: Address;
@@ -82,17 +91,17 @@ export async function listen(
   });
   server.maxConnections = options.maxConnections;
   if (address.kind === 'tcp') {
-    await bind(server, { host: address.host, port: address.port });
+    await bind(server, { host: address.host, port: address.port, backlog: BACKLOG });
     const bound = server.address();
     const port = typeof bound === 'object' && bound !== null ? bound.port : address.port;
     return { address: { ...address, port }, close: () => void server.close() };
   }
   try {
-    await bind(server, { path: address.path });
+    await bind(server, { path: address.path, backlog: BACKLOG });
   } catch (error) {
     if (!isInUse(error) || !(await isLeftOver(address.path))) throw error;
     await unlink(address.path);
-    await bind(server, { path: address.path });
+    await bind(server, { path: address.path, backlog: BACKLOG });
   }
   await chmod(address.path, options.socketMode ?? 0o660);
   return { address, close: () => void server.close() };
@@ -103,7 +112,7 @@ function prepare(socket: Socket): void {
   socket.setKeepAlive(true, 15_000);
 }
 
-function bind(server: Server, where: { host: string; port: number } | { path: string }): Promise<void> {
+function bind(server: Server, where: ListenOptions): Promise<void> {
   return new Promise((resolve, reject) => {
     server.once('error', reject);
     server.listen(where, () => {
