@@ -21,3 +21,8 @@ const icmpv6Type = (...values: number[]): Prerequisite => ({ field: 'icmpv6_type
 export const NEIGHBOUR_DISCOVERY: readonly Prerequisite[] = [...ICMPV6, icmpv6Type(135, 136)];
 export const NEIGHBOUR_SOLICITATION: readonly Prerequisite[] = [...ICMPV6, icmpv6Type(135)];
 export const NEIGHBOUR_ADVERTISEMENT: readonly Prerequisite[] = [...ICMPV6, icmpv6Type(136)];
+/**
+ * The original tuple of a tracked packet. Open vSwitch wants one more bit: `-inv`, or one of those that only valid
+ * connections have (`+new`, `+est`, `+rel`, `+rpl`, `+snat`, `+dnat`).
+ */
+export const TRACKED: readonly Prerequisite[] = [{ field: 'ct_state', values: [0x20], mask: 0x20 }];
