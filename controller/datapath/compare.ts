@@ -5,7 +5,7 @@ import { canonicalFlow, canonicalGroup, canonicalMeter, flowKey, groupKey, meter
 import { isOurCookie } from './cookie.js';
 import type { DesiredEntry, DesiredFlow } from './entry.js';
 import type { ActualState } from './read.js';
-import type { ScopeTables } from './scopes.js';
+import type { Scope, ScopedEntry, ScopeTables } from './scopes.js';
 import type { Difference } from './status.js';
 
 export interface Comparison {
@@ -15,6 +15,8 @@ export interface Comparison {
    * about.
    */
   readonly repairs: ReadonlyMap<string, DesiredEntry | undefined>;
+  /** Scopes of which the switch holds nothing, as far as they were asked for; their entries are missing, and not in `repairs`. */
+  readonly whole: ReadonlySet<Scope>;
   /** Up to ten of the entries that differ. */
   readonly examples: readonly DifferingEntry[];
   /** Entries read. */
@@ -41,6 +43,7 @@ interface ActualEntry {
 
 /**
  * Compares; the desired table may change meanwhile, which is why `skip` is asked for each key: those whose changes are on their way.
+ * `takesWhole` is asked whether a scope of which nothing is there can be sent as a whole.
  * Long tables are compared in slices, between which other work goes on.
  */
 export async function compare(
@@ -48,6 +51,7 @@ export async function compare(
   datapathId: DatapathId,
   scopes: ScopeTables,
   skip: (key: string) => boolean,
+  takesWhole: (scope: Scope) => boolean = () => false,
 ): Promise<Comparison> {
   const pause = slices();
   const repairs = new Map<string, DesiredEntry | undefined>();
@@ -66,7 +70,15 @@ export async function compare(
 
   const held = await collect(actual, pause);
   const read = held.size;
-  for (const desired of scopes.effectiveEntries(datapathId)) {
+  const whole = new Set<Scope>();
+  const isAway = ({ key }: ScopedEntry): boolean => !held.has(key) && !skip(key);
+  for (const scope of scopes.subscriptions(datapathId)) {
+    if (!takesWhole(scope) || !every(scope.entries.values(), isAway)) continue;
+    whole.add(scope);
+    difference.missing += scope.entries.size;
+    if (pause.due(scope.entries.size)) await pause.take();
+  }
+  for (const desired of scopes.effectiveEntries(datapathId, whole)) {
     if (pause.due()) await pause.take();
     const { key } = desired;
     const found = held.get(key);
@@ -84,7 +96,7 @@ export async function compare(
   }
   const groups = new Set(actual.groups.map((group) => group.groupId));
   const meters = new Set(actual.meters.map((meter) => meter.meterId));
-  return { difference, repairs, examples, read, groups, meters };
+  return { difference, repairs, whole, examples, read, groups, meters };
 }
 
 async function collect(actual: ActualState, pause: Slices): Promise<Map<string, ActualEntry>> {
@@ -111,15 +123,33 @@ function identityOf(key: string, { flow }: ActualEntry): DesiredEntry {
     : { kind: 'meter', id, flags: 0, bands: [], owner };
 }
 
+function every<T>(values: Iterable<T>, holds: (value: T) => boolean): boolean {
+  for (const value of values) if (!holds(value)) return false;
+  return true;
+}
+
 interface Slices {
-  due(): boolean;
+  /** True if it is time for a pause, after so many more entries (default 1). */
+  due(entries?: number): boolean;
   take(): Promise<void>;
 }
 
 function slices(): Slices {
   let done = 0;
   return {
-    due: () => ++done % SLICE === 0,
-    take: () => new Promise((resume) => void setImmediate(resume)),
+    due: (entries = 1) => (done += entries) >= SLICE,
+    take: () => {
+      done = 0;
+      return new Promise((resume) => void setImmediate(resume));
+    },
+  };
+}
+
+export function addDifferences(a: Difference, b: Difference): Difference {
+  return {
+    missing: a.missing + b.missing,
+    extra: a.extra + b.extra,
+    changed: a.changed + b.changed,
+    foreign: a.foreign + b.foreign,
   };
 }

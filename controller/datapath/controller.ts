@@ -13,6 +13,8 @@ import type { DatapathCounters, DatapathEvent, DatapathStatus } from './status.j
 import { DatapathSync } from './sync.js';
 import { type Turn, TurnRecord } from './turn.js';
 import { type PartOfTurn, TurnBatch } from './turn-batch.js';
+import { WholeScopes } from './whole-scopes.js';
+import type { Scope } from './scopes.js';
 
 export interface DatapathControllerOptions {
   readonly pipeline: Pipeline;
@@ -41,11 +43,14 @@ export class DatapathController {
   readonly #environment: SyncEnvironment;
   readonly #gate: ReadGate;
   readonly #readTimeoutMs: number;
+  readonly #whole: WholeScopes;
   #turns = 0;
+  #reads = 0;
 
   constructor(options: DatapathControllerOptions) {
     const { pipeline, apps, numbering, retryMs = 1000, auditIntervalMs = 300_000 } = options;
     this.#desired = new DesiredTables({ pipeline, apps });
+    this.#whole = new WholeScopes(this.#desired.scopes, numbering, this.#counters);
     this.#gate = new ReadGate(options.readCapacity ?? 200_000);
     this.#readTimeoutMs = options.readTimeoutMs ?? 60_000;
     this.#environment = {
@@ -53,7 +58,8 @@ export class DatapathController {
       numbering,
       explainer: new Explainer(this.#desired),
       counters: this.#counters,
-      read: (session, skip) => this.#read(session, skip),
+      whole: this.#whole,
+      read: (session, skip, takesWhole) => this.#read(session, skip, takesWhole),
       emit: (event) => this.#emit(event),
       after: options.timer ?? systemTimer,
       // The first one is spread over half an interval, or all switches that came up together would be audited together.
@@ -76,7 +82,8 @@ export class DatapathController {
   settle(): Turn {
     const changes = this.#desired.settle();
     this.#report(changes);
-    const batch = new TurnBatch(changes, this.#environment.numbering);
+    this.#whole.changed(changes);
+    const batch = new TurnBatch(changes, this.#environment.numbering, this.#counters);
     const concerned = batch.partsByDatapath();
     const turn = new TurnRecord(
       ++this.#turns,
@@ -95,7 +102,6 @@ export class DatapathController {
       if (datapath === undefined) waiter.settle('disconnected');
       else datapath.take(batch, parts, waiter);
     }
-    this.#counters.encoded(batch.encoder);
     return turn;
   }
 
@@ -188,17 +194,29 @@ export class DatapathController {
     }
   }
 
-  async #read(session: SwitchSession, skip: (key: string) => boolean): Promise<Comparison> {
-    const { datapathId } = session;
+  async #read(
+    session: SwitchSession,
+    skip: (key: string) => boolean,
+    takesWhole: (scope: Scope) => boolean,
+  ): Promise<Comparison> {
     const timeoutMs = this.#readTimeoutMs;
-    const count = await countFlows(session, timeoutMs);
-    return this.#gate.run(count, async () => {
-      const [flows, rest] = await Promise.all([
-        readFlows(session, timeoutMs),
-        readGroupsAndMeters(session, timeoutMs),
-      ]);
-      return compare({ flows, ...rest }, datapathId, this.#desired.scopes, skip);
-    });
+    this.#reads++;
+    try {
+      const count = await countFlows(session, timeoutMs);
+      return await this.#gate.run(count, async () => {
+        const [flows, rest] = await Promise.all([
+          readFlows(session, timeoutMs),
+          readGroupsAndMeters(session, timeoutMs),
+        ]);
+        return compare({ flows, ...rest }, session.datapathId, this.#desired.scopes, skip, takesWhole);
+      });
+    } finally {
+      this.#reads--;
+      // What is read now is written before this runs.
+      setImmediate(() => {
+        if (this.#reads === 0) this.#whole.release();
+      });
+    }
   }
 
   #report({ settlement, conflicts }: DesiredChanges): void {

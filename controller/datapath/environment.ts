@@ -3,17 +3,23 @@ import type { Numbering, SwitchSession } from '../channel/index.js';
 import type { DatapathId } from '../model/facts.js';
 import type { Comparison } from './compare.js';
 import type { Explainer } from './explain.js';
-import type { ScopeTables } from './scopes.js';
+import type { Scope, ScopeTables } from './scopes.js';
 import type { DatapathCounters, DatapathEvent } from './status.js';
-import type { EncodedPart, PartEncoder } from './turn-batch.js';
+import type { EncodedPart } from './turn-batch.js';
+import type { WholeScopes } from './whole-scopes.js';
 
 export interface SyncEnvironment {
   readonly scopes: ScopeTables;
   readonly numbering: Numbering;
   readonly explainer: Explainer;
   readonly counters: WorkCounters;
-  /** Reads a switch and compares it with its desired table; `skip` as in `compare`. @throws SwitchError */
-  read(session: SwitchSession, skip: (key: string) => boolean): Promise<Comparison>;
+  readonly whole: WholeScopes;
+  /** Reads a switch and compares it with its desired table; arguments as of `compare`. @throws SwitchError */
+  read(
+    session: SwitchSession,
+    skip: (key: string) => boolean,
+    takesWhole: (scope: Scope) => boolean,
+  ): Promise<Comparison>;
   emit(event: DatapathEvent): void;
   /** Calls back after a time; the returned function calls it off. */
   after: Timer;
@@ -45,9 +51,9 @@ export class WorkCounters implements DatapathCounters {
   transactionsRefused = 0;
   audits = 0;
 
-  encoded({ encodedMessages, encodedBytes }: PartEncoder): void {
-    this.entriesEncoded += encodedMessages;
-    this.bytesEncoded += encodedBytes;
+  encoded({ list, bytes }: EncodedPart): void {
+    this.entriesEncoded += list.size;
+    this.bytesEncoded += bytes;
   }
 
   sent(parts: readonly EncodedPart[]): void {

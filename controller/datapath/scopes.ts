@@ -147,11 +147,18 @@ export class ScopeTables {
     return held;
   }
 
-  /** Every entry a switch is to hold, each key once. Safe against changes while it is being read. */
-  *effectiveEntries(datapathId: DatapathId): IterableIterator<ScopedEntry> {
+  /**
+   * Every entry a switch is to hold, each key once; those of the scopes in `without` left out. Safe against changes while it is
+   * being read.
+   */
+  *effectiveEntries(
+    datapathId: DatapathId,
+    without: ReadonlySet<Scope> = NO_SCOPES,
+  ): IterableIterator<ScopedEntry> {
     for (const scope of this.subscriptions(datapathId)) {
+      if (without.has(scope)) continue;
       for (const entry of scope.entries.values()) {
-        if (!this.#isContested(entry.key) || this.effective(datapathId, entry.key) === entry) yield entry;
+        if (!this.contested(entry.key) || this.effective(datapathId, entry.key) === entry) yield entry;
       }
     }
   }
@@ -221,7 +228,8 @@ export class ScopeTables {
     return { entries, subscriptions, conflicts, contested };
   }
 
-  #isContested(key: string): boolean {
+  /** True where more than one scope has the key. */
+  contested(key: string): boolean {
     return (this.#shared.get(key) ?? 0) + (this.#own.has(key) ? 1 : 0) > 1;
   }
 

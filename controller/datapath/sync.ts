@@ -4,12 +4,12 @@
  *     session ──► reading ──► live ──► (turn: shared bytes, at once) ──► decided by the switch's barrier
  *                              │  ▲
  *                              ▼  │
- *                             dirty keys: coalesced, encoded for this switch alone
+ *                             backlog: coalesced, encoded for this switch alone
  *
  * The way of a turn's changes is the short one, with bytes that all subscribers of a scope share, as long as everything is as it should
  * be. Whatever is not (the tables are being read, more transactions are on their way than are worth it, entries differ from switch to
- * switch, a transaction was refused) goes through `#dirty`: a set of keys, so that changes of the same entry coalesce,
- * brought into line with what is desired when they are sent, not when they were noted. Dirty keys are sent when nothing is on
+ * switch, a transaction was refused) goes through the backlog: a set of keys, so that changes of the same entry coalesce,
+ * brought into line with what is desired when they are sent, not when they were noted. The backlog is sent when nothing is on
  * its way, so that what the switch holds is known.
  *
  * Bundles are atomic. When one is refused, the entries that the switch named are set aside as refused, and the rest is sent
@@ -17,18 +17,17 @@
  */
 import type { Transaction, TransactionError, TransactionResult, SwitchSession } from '../channel/index.js';
 import type { DatapathId } from '../model/facts.js';
-import { groupKey, meterKey } from './canonical.js';
-import type { Comparison } from './compare.js';
+import { Backlog } from './backlog.js';
+import { addDifferences, type Comparison } from './compare.js';
 import type { DesiredEntry } from './entry.js';
 import type { SyncEnvironment } from './environment.js';
 import { HeldIds } from './held.js';
-import { type EntryMod, identityOf, ModificationList } from './modifications.js';
+import { type EntryMod, identityOf, type ModificationList } from './modifications.js';
 import { Refusals } from './refusals.js';
-import type { ScopedEntry } from './scopes.js';
+import type { Scope, ScopedEntry } from './scopes.js';
 import type { DatapathState, DatapathStatus, Difference } from './status.js';
 import type { Waiter } from './turn.js';
 import { type EncodedPart, PartEncoder, type PartOfTurn, type TurnBatch } from './turn-batch.js';
-import { referencesOf } from './verify.js';
 
 /** Transactions on their way to a switch above which the changes of further turns are coalesced. */
 const MAX_IN_FLIGHT = 16;
@@ -39,9 +38,16 @@ const MAX_PIECES = 256;
 /** Refusals one after the other after which the switch is read again: what it says makes no sense. */
 const MAX_ROUNDS = 64;
 
+const NO_SCOPES: ReadonlySet<Scope> = new Set();
+
 interface InFlight {
   readonly parts: readonly EncodedPart[];
   readonly waiters: Waiter[];
+}
+
+interface PreparedTransaction {
+  readonly encoder: { transaction(parts: readonly EncodedPart[]): Transaction };
+  readonly parts: readonly EncodedPart[];
 }
 
 /** A read of the switch that is under way. */
@@ -55,13 +61,14 @@ interface Reading {
 export class DatapathSync {
   #session: SwitchSession | undefined;
   #mode: 'disconnected' | 'unclaimed' | 'reading' | 'live' = 'disconnected';
-  /** Keys to be brought into line, each with what the switch may hold under it where that may have to go. */
-  readonly #dirty = new Map<string, DesiredEntry | undefined>();
-  /** Wait for the dirty keys. */
+  /** Scopes of which the switch, just read, holds nothing. */
+  #whole: ReadonlySet<Scope> = NO_SCOPES;
+  /** Wait for the backlog. */
   #waiting: Waiter[] = [];
   readonly #inFlight = new Set<InFlight>();
   readonly #held = new HeldIds();
   readonly #refusals = new Refusals();
+  readonly #backlog: Backlog;
   /** A transaction was refused, and those that were sent after it are waited for. */
   #failed = false;
   /** Refusals one after the other. */
@@ -79,7 +86,9 @@ export class DatapathSync {
   constructor(
     readonly datapathId: DatapathId,
     private readonly environment: SyncEnvironment,
-  ) {}
+  ) {
+    this.#backlog = new Backlog(datapathId, environment.scopes, this.#held, this.#refusals);
+  }
 
   get session(): SwitchSession | undefined {
     return this.#session;
@@ -92,7 +101,7 @@ export class DatapathSync {
 
   get state(): DatapathState {
     if (this.#mode !== 'live') return this.#mode;
-    if (this.#inFlight.size > 0 || this.#dirty.size > 0) return 'writing';
+    if (this.#inFlight.size > 0 || this.#backlog.size > 0) return 'writing';
     return this.#refusals.size > 0 ? 'degraded' : 'in-sync';
   }
 
@@ -104,7 +113,7 @@ export class DatapathSync {
       ...(this.#session === undefined ? {} : { remoteAddress: this.#session.remoteAddress }),
       entries: scopes.reduce((sum, scope) => sum + scope.entries.size, 0),
       scopes: scopes.map(({ name }) => name).sort(),
-      waiting: this.#dirty.size,
+      waiting: this.#backlog.size,
       inFlight: this.#inFlight.size,
       refused: this.#refusals.list,
       healed: this.#healed,
@@ -130,8 +139,9 @@ export class DatapathSync {
     this.#cancelTimer?.();
     this.#inFlight.clear();
     this.#waiting = [];
-    this.#dirty.clear();
+    this.#backlog.clear();
     this.#refusals.clear();
+    this.#whole = NO_SCOPES;
     this.#settled();
     for (const waiter of waiters) waiter.settle('disconnected');
     this.#tellState();
@@ -150,7 +160,7 @@ export class DatapathSync {
       return;
     }
     for (const { scope, kind } of parts) {
-      for (const { key, before } of batch.replacements(scope, kind)) this.#note(key, before);
+      for (const { key, before } of batch.replacements(scope, kind)) this.#backlog.note(key, before);
     }
     this.#flush();
   }
@@ -158,7 +168,7 @@ export class DatapathSync {
   /** Settles a waiter when all that is on its way to the switch now is decided. */
   fence(waiter: Waiter): void {
     if (this.#mode === 'disconnected') waiter.settle('disconnected');
-    else if (this.#mode === 'reading' || this.#dirty.size > 0 || this.#failed) this.#waiting.push(waiter);
+    else if (this.#mode === 'reading' || this.#backlog.size > 0 || this.#failed) this.#waiting.push(waiter);
     else {
       const last = [...this.#inFlight].at(-1);
       if (last === undefined) waiter.settle();
@@ -199,7 +209,11 @@ export class DatapathSync {
     this.#reading = reading;
     for (const { parts } of this.#inFlight) this.#touch(parts);
     try {
-      const comparison = await this.environment.read(session, (key) => this.#isOnItsWay(key, reading));
+      const comparison = await this.environment.read(
+        session,
+        (key) => this.#isOnItsWay(key, reading),
+        (scope) => !audit && this.environment.whole.shareable(scope),
+      );
       if (this.#reading === reading) this.#compared(comparison, reading);
     } catch (error) {
       if (this.#reading === reading) this.#trouble(error, audit);
@@ -207,30 +221,30 @@ export class DatapathSync {
   }
 
   #isOnItsWay(key: string, { touched }: Reading): boolean {
-    if (touched.has(key) || this.#dirty.has(key)) return true;
+    if (touched.has(key) || this.#backlog.has(key)) return true;
     return (
       this.#refusals.size > 0 &&
       this.#refusals.stands(key, this.environment.scopes.effective(this.datapathId, key))
     );
   }
 
-  #compared({ repairs, difference, examples, read, groups, meters }: Comparison, reading: Reading): void {
+  #compared(comparison: Comparison, reading: Reading): void {
+    const { repairs, difference, examples, read } = comparison;
     const { datapathId, environment } = this;
     this.#reading = undefined;
     this.#troubles = 0;
     this.#lastRead = new Date();
-    if (!reading.audit) this.#held.reset({ groups, meters });
+    if (!reading.audit) this.#held.reset(comparison);
     for (const [key, identity] of repairs) {
-      this.#held.read(key, { groups, meters });
-      this.#note(key, identity);
+      this.#held.read(key, comparison);
+      this.#backlog.note(key, identity);
     }
     if (reading.audit) {
       this.#audits++;
       environment.counters.audits++;
-      this.#refusals.retryAll();
-      for (const key of this.#refusals.keys()) this.#note(key, undefined);
+      this.#backlog.noteRefused();
       if (repairs.size > 0) {
-        this.#healed = sum(this.#healed, difference);
+        this.#healed = addDifferences(this.#healed, difference);
         const texts = examples.map(
           ({ kind, entry }) =>
             `${kind}: ${environment.explainer.text(entry)} (${environment.explainer.owner(entry)})`,
@@ -239,6 +253,7 @@ export class DatapathSync {
       }
     } else {
       this.#mode = 'live';
+      this.#whole = comparison.whole;
       this.#waiting.push({
         refuse: () => {},
         settle: (disconnected) => {
@@ -286,22 +301,18 @@ export class DatapathSync {
 
   /** Sends the shared bytes of a turn; false where they are not what this switch needs, or it needs other things first. */
   #takeShared(batch: TurnBatch, parts: readonly PartOfTurn[], waiter: Waiter): boolean {
-    if (this.#dirty.size > 0 || this.#failed || this.#inFlight.size >= MAX_IN_FLIGHT) return false;
+    if (this.#backlog.size > 0 || this.#failed || this.#inFlight.size >= MAX_IN_FLIGHT) return false;
     if (parts.some(({ scope, kind }) => batch.contested(scope, kind))) return false;
     const encoded = parts.map(({ scope, kind }) => batch.part(scope, kind));
     if (!encoded.every(({ list }) => this.#held.fits(list))) return false;
     for (const { list } of encoded) this.#refuseUnsendable(list, [waiter]);
     const sent = encoded.filter(({ list }) => list.size > 0);
     if (sent.length === 0) this.fence(waiter);
-    else this.#submit(sent, batch.encoder.transaction(sent), [waiter]);
+    else this.#submit(sent, batch.transaction(sent), [waiter]);
     return true;
   }
 
-  #note(key: string, identity: DesiredEntry | undefined): void {
-    this.#dirty.set(key, identity ?? this.#dirty.get(key));
-  }
-
-  /** Sends the dirty keys, if nothing is on its way; without any, all is decided. */
+  /** Sends the backlog, if nothing is on its way; without any, all is decided. */
   #flush(): void {
     if (this.#mode !== 'live' || this.#inFlight.size > 0) return;
     if (this.#failed && ++this.#rounds > MAX_ROUNDS) {
@@ -309,17 +320,31 @@ export class DatapathSync {
       return;
     }
     this.#failed = false;
-    const list = this.#takeDirty();
-    this.#refuseUnsendable(list, []);
-    const pieces = list.split(Math.min(2 ** this.#rounds, MAX_PIECES)).filter(({ size }) => size > 0);
-    const encoded = pieces.map((piece) => {
-      const encoder = new PartEncoder(this.environment.numbering); // a bundle id for each
-      const part = encoder.encode(piece);
-      this.environment.counters.encoded(encoder);
-      if (part.list !== piece) this.#refuseUnsendable(part.list, []);
-      return { encoder, part };
-    });
-    const sent = encoded.filter(({ part }) => part.list.size > 0);
+    const { whole, numbering, counters } = this.environment;
+    const scopes = this.#takeWhole();
+    const { list, blocked } = this.#backlog.take(scopes);
+    for (const { entry, missing } of blocked) {
+      this.#refuse(entry.key, entry, entry.entry, `OFPBAC_BAD_OUT_GROUP: ${missing} was refused`);
+    }
+    if (scopes.size > 0) {
+      this.#send([
+        { encoder: whole, parts: [...[...scopes].map((scope) => whole.part(scope)), whole.encode(list)] },
+      ]);
+      return;
+    }
+    const pieces = list.split(Math.min(2 ** this.#rounds, MAX_PIECES));
+    this.#send(
+      pieces.map((piece) => {
+        const encoder = new PartEncoder(numbering, counters); // a bundle id for each
+        return { encoder, parts: [encoder.encode(piece)] };
+      }),
+    );
+  }
+
+  /** Sends transactions one after the other; the last one brings what is waited for. */
+  #send(transactions: readonly PreparedTransaction[]): void {
+    for (const { parts } of transactions) for (const { list } of parts) this.#refuseUnsendable(list, []);
+    const sent = transactions.filter(({ parts }) => parts.some(({ list }) => list.size > 0));
     if (sent.length === 0) {
       this.#decidedAll();
       return;
@@ -327,41 +352,24 @@ export class DatapathSync {
     this.#repairing = true;
     const waiters = this.#waiting;
     this.#waiting = [];
-    for (const [place, { encoder, part }] of sent.entries()) {
-      this.#submit([part], encoder.transaction([part]), place === sent.length - 1 ? waiters : []);
+    for (const [place, { encoder, parts }] of sent.entries()) {
+      this.#submit(parts, encoder.transaction(parts), place === sent.length - 1 ? waiters : []);
     }
     this.#tellState();
   }
 
-  /** What the dirty keys need. */
-  #takeDirty(): ModificationList {
-    const list = new ModificationList();
-    for (const [key, identity] of this.#dirty) {
-      const after = this.environment.scopes.effective(this.datapathId, key);
-      if (this.#refusals.stands(key, after)) continue;
-      const missing = after === undefined ? undefined : this.#refusedReference(after);
-      if (missing !== undefined) {
-        this.#refuse(key, after, after?.entry, `OFPBAC_BAD_OUT_GROUP: ${missing} was refused`);
-        continue;
-      }
-      const before = this.#held.has(key) ? (identity ?? after?.entry) : undefined;
-      if (after === undefined) this.#refusals.delete(key);
-      list.add({ key, before, after });
+  /** The scopes to be sent as a whole, once, after the switch was read. */
+  #takeWhole(): Set<Scope> {
+    const { scopes, whole } = this.environment;
+    const subscriptions = scopes.subscriptions(this.datapathId);
+    const taken = new Set<Scope>();
+    for (const scope of this.#whole) {
+      if (!subscriptions.has(scope)) continue;
+      if (whole.shareable(scope)) taken.add(scope);
+      else for (const key of scope.entries.keys()) this.#backlog.note(key);
     }
-    this.#dirty.clear();
-    return list;
-  }
-
-  /** A group or meter that the entry uses and that the switch does not hold because it was refused. */
-  #refusedReference({ entry }: ScopedEntry): string | undefined {
-    if (this.#refusals.size === 0) return undefined;
-    const { scopes } = this.environment;
-    const stands = (key: string): boolean =>
-      !this.#held.has(key) && this.#refusals.stands(key, scopes.effective(this.datapathId, key));
-    const { groups, meters } = referencesOf(entry);
-    for (const id of groups) if (stands(groupKey(id))) return `group ${id}`;
-    for (const id of meters) if (stands(meterKey(id))) return `meter ${id}`;
-    return undefined;
+    this.#whole = NO_SCOPES;
+    return taken;
   }
 
   #submit(parts: readonly EncodedPart[], transaction: Transaction, waiters: Waiter[]): void {
@@ -404,8 +412,7 @@ export class DatapathSync {
     }
     if (!reference) return;
     // What was refused for want of this group or meter may hold now.
-    this.#refusals.retryAll();
-    for (const key of this.#refusals.keys()) this.#note(key, undefined);
+    this.#backlog.noteRefused();
   }
 
   /** Notes what is to be sent again; false if the switch is given up for now. */
@@ -420,7 +427,7 @@ export class DatapathSync {
     if (atomic) {
       for (const { list } of record.parts) {
         this.#held.revert(list);
-        for (const mod of list.all()) this.#note(mod.origin.key, identityOf(mod));
+        this.#backlog.noteAll(list);
       }
     }
     for (const error of entryErrors) this.#refusedEntry(error);
@@ -430,7 +437,7 @@ export class DatapathSync {
   #refusedEntry({ modification, name }: TransactionError): void {
     const mod = modification as EntryMod;
     const { key, desired } = mod.origin;
-    this.#note(key, identityOf(mod));
+    this.#backlog.note(key, identityOf(mod));
     if (this.#held.refused(mod, name)) return;
     this.#refuse(key, desired, desired?.entry ?? identityOf(mod), name);
   }
@@ -487,13 +494,4 @@ export class DatapathSync {
     this.#told = state;
     this.environment.emit({ kind: 'state', datapathId, state });
   }
-}
-
-function sum(a: Difference, b: Difference): Difference {
-  return {
-    missing: a.missing + b.missing,
-    extra: a.extra + b.extra,
-    changed: a.changed + b.changed,
-    foreign: a.foreign + b.foreign,
-  };
 }

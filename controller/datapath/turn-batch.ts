@@ -42,19 +42,13 @@ export interface EncodedPart {
 /** Encodes lists of modifications, all for one bundle id. */
 export class PartEncoder {
   readonly #encoder: TurnEncoder;
-  readonly #transactions = new Map<string, Transaction>();
   #parts = 0;
 
-  constructor(numbering: Numbering) {
+  constructor(
+    numbering: Numbering,
+    private readonly counters?: { encoded(part: EncodedPart): void },
+  ) {
     this.#encoder = new TurnEncoder(numbering);
-  }
-
-  get encodedMessages(): number {
-    return this.#encoder.encodedMessages;
-  }
-
-  get encodedBytes(): number {
-    return this.#encoder.encodedBytes;
   }
 
   /** Entries of which no message can be made are set aside in the part's `list.unsendable`. */
@@ -81,21 +75,14 @@ export class PartEncoder {
       groupsLast: chunks(list.groupsLast),
       metersAfter: meters(list.metersAfter),
     };
-    return { ...part, bytes: chunksOf([part]).reduce((sum, chunk) => sum + chunk.bytes.length, 0) };
+    const bytes = chunksOf([part]).reduce((sum, chunk) => sum + chunk.bytes.length, 0);
+    const encoded = { ...part, bytes };
+    this.counters?.encoded(encoded);
+    return encoded;
   }
 
-  /** What one switch is sent: groups of all parts before flows of any, and so on. Made once for each set of parts. */
+  /** What one switch is sent: groups of all parts before flows of any, and so on. */
   transaction(parts: readonly EncodedPart[]): Transaction {
-    const id = parts.map((part) => part.id).join();
-    let transaction = this.#transactions.get(id);
-    if (transaction === undefined) {
-      transaction = this.#transaction(parts);
-      this.#transactions.set(id, transaction);
-    }
-    return transaction;
-  }
-
-  #transaction(parts: readonly EncodedPart[]): Transaction {
     return this.#encoder.transaction({
       meters: parts.flatMap((part) => part.meters),
       chunks: [
@@ -138,7 +125,8 @@ function chunksOf(parts: readonly Chunks[]): { readonly bytes: Uint8Array }[] {
 }
 
 export class TurnBatch {
-  readonly encoder: PartEncoder;
+  readonly #encoder: PartEncoder;
+  readonly #transactions = new Map<string, Transaction>();
   readonly #parts: Record<PartKind, Map<Scope, EncodedPart>> = {
     changed: new Map(),
     added: new Map(),
@@ -153,8 +141,20 @@ export class TurnBatch {
   constructor(
     readonly changes: ScopeChanges,
     numbering: Numbering,
+    counters?: { encoded(part: EncodedPart): void },
   ) {
-    this.encoder = new PartEncoder(numbering);
+    this.#encoder = new PartEncoder(numbering, counters);
+  }
+
+  /** What a switch is sent that these parts concern; made once for all of which that is true. */
+  transaction(parts: readonly EncodedPart[]): Transaction {
+    const id = parts.map((part) => part.id).join();
+    let transaction = this.#transactions.get(id);
+    if (transaction === undefined) {
+      transaction = this.#encoder.transaction(parts);
+      this.#transactions.set(id, transaction);
+    }
+    return transaction;
   }
 
   part(scope: Scope, kind: PartKind): EncodedPart {
@@ -162,7 +162,7 @@ export class TurnBatch {
     if (part === undefined) {
       const list = new ModificationList();
       for (const replacement of this.replacements(scope, kind)) list.add(replacement);
-      part = this.encoder.encode(list);
+      part = this.#encoder.encode(list);
       this.#parts[kind].set(scope, part);
     }
     return part;
