@@ -116,8 +116,10 @@ interface Work {
 const MAX_BYTES = 6000;
 
 function workOf(changes: DesiredChanges): Work {
-  const batch = new TurnBatch(changes, new Numbering());
-  let [shared, own, bytes] = [0, 0, 0];
+  let [shared, own, bytes, encoded] = [0, 0, 0, 0];
+  const batch = new TurnBatch(changes, new Numbering(), {
+    encoded: ({ list }) => void (encoded += list.size),
+  });
   for (const [scope, entries] of changes.entries) {
     if (batch.contested(scope, 'changed')) throw new Error(`${scope.name} would be encoded for each switch`);
     bytes += batch.part(scope, 'changed').bytes;
@@ -126,7 +128,7 @@ function workOf(changes: DesiredChanges): Work {
   }
   const runs = [...changes.settlement.runs.values()].reduce((sum, count) => sum + count, 0);
   if (bytes > MAX_BYTES) throw new Error(`${bytes} bytes for one endpoint`);
-  return { runs, shared, own, encoded: batch.encoder.encodedMessages };
+  return { runs, shared, own, encoded };
 }
 
 /** Of VXLAN at 4,000 hosts the flood groups are chained. */
