@@ -1,5 +1,6 @@
 /** Facts in, switches in line: derives desired tables and keeps every switch that connects to its own. */
 import type { Numbering, SwitchSession } from '../channel/index.js';
+import type { Conflict, Failure } from '../derive/index.js';
 import type { DatapathId } from '../model/facts.js';
 import type { App } from './app.js';
 import { compare, type Comparison } from './compare.js';
@@ -14,7 +15,7 @@ import { DatapathSync } from './sync.js';
 import { type Turn, TurnRecord } from './turn.js';
 import { type PartOfTurn, TurnBatch } from './turn-batch.js';
 import { WholeScopes } from './whole-scopes.js';
-import type { Scope } from './scopes.js';
+import type { EntryConflict, Scope } from './scopes.js';
 
 export interface DatapathControllerOptions {
   readonly pipeline: Pipeline;
@@ -154,6 +155,24 @@ export class DatapathController {
     if (datapath !== undefined) return datapath.status();
     const claimed = this.#desired.scopes.subscriptions(datapathId).size > 0;
     return claimed ? new DatapathSync(datapathId, this.#environment).status() : undefined;
+  }
+
+  /**
+   * Reads a switch now, compares it, and heals what differs; resolves when it is compared. Nothing for a switch that is not connected,
+   * or is being read already.
+   */
+  async audit(datapathId: DatapathId): Promise<void> {
+    await this.#datapaths.get(datapathId)?.audit();
+  }
+
+  /** Derivations that threw when they ran last. */
+  failures(): Failure[] {
+    return this.#desired.engine.failures();
+  }
+
+  /** Entries, and derived values, that are asked for differently. */
+  conflicts(): (EntryConflict | Conflict)[] {
+    return [...this.#desired.conflicts(), ...this.#desired.engine.conflicts()];
   }
 
   /** What a switch is to hold. */

@@ -187,6 +187,11 @@ export class DatapathSync {
     return () => void this.#liveListeners.delete(listener);
   }
 
+  /** Reads the switch and heals what differs; resolves when it is compared. */
+  async audit(): Promise<void> {
+    if (this.#mode === 'live' && this.#reading === undefined) await this.#read(true);
+  }
+
   get #claimed(): boolean {
     return this.environment.scopes.subscriptions(this.datapathId).size > 0;
   }
@@ -272,7 +277,7 @@ export class DatapathSync {
 
   #scheduleAudit(): void {
     const interval = this.environment.auditDelayMs(this.datapathId, this.#audits);
-    if (interval > 0) this.#after(interval, () => void this.#read(true));
+    if (interval > 0) this.#after(interval, () => void this.audit());
   }
 
   #after(milliseconds: number, run: () => void): void {
