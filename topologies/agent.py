@@ -57,6 +57,16 @@ def agent(topology, hub, switch):
     except (OSError, RuntimeError, subprocess.SubprocessError) as error:
         print(f'*** agent of {switch}: {error}', file=sys.stderr)
 
+def pingall(net):
+    """`mn --test pingall`: mininet's own, once the switches have acknowledged every host; mn fails when a packet is lost."""
+    deadline = time.time() + 60
+    while len(ATTACHED) < len(net.hosts) and time.time() < deadline:
+        time.sleep(0.1)
+    lost = net.pingAll()
+    if lost:
+        net.stop()
+        sys.exit(f'pingall: {lost} % of the packets are lost')
+
 def announce(topology, hub=HUB):
     for switch in topology.switches():
         if not topology.nodeInfo(switch).get('unmanaged'):

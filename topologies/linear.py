@@ -6,9 +6,10 @@
     |     |     |
     u1 -- u2 -- u3      standalone bridges that know nothing of Weft
 
+    cli/weft controller --data /tmp/weft & sleep 3; cli/weft apply -f examples/mininet.yaml
     mn --custom topologies/linear.py --topo linear,3 --controller remote --switch ovs,datapath=user,protocols=OpenFlow13 --test pingall
 
-See single.py for what has to run before.
+See single.py for what these lines need.
 """
 import inspect, os, sys
 from mininet.node import OVSBridge
@@ -16,7 +17,7 @@ from mininet.topo import Topo
 
 # mn runs this file without __file__.
 sys.path.insert(0, os.path.dirname(os.path.abspath(inspect.currentframe().f_code.co_filename)))
-from agent import announce, UPLINK_PORT
+from agent import announce, pingall, UPLINK_PORT
 
 
 class Linear(Topo):
@@ -33,3 +34,4 @@ class Linear(Topo):
 
 
 topos = {'linear': Linear}
+tests = {'pingAll': pingall}

@@ -6,9 +6,11 @@
          \          /
           u1 ------                a standalone bridge that knows nothing of Weft
 
-    mn --custom topologies/vlans.py --topo vlans --controller remote --switch ovs,datapath=user,protocols=OpenFlow13
+    cli/weft controller --data /tmp/weft & sleep 3; cli/weft apply -f examples/mininet.yaml
+    mn --custom topologies/vlans.py --topo vlans --controller remote --switch ovs,datapath=user,protocols=OpenFlow13 --test pingall
 
-`red1 ping 10.0.0.2` reaches red2 and never blue2: `blue2 tcpdump -n icmp` stays silent. See single.py for what has to run before.
+Without --test: `red1 ping -c 3 10.0.0.2` reaches red2 and never blue2, as `blue2 nstat -asz IcmpInEchos` shows. See single.py for what
+these lines need.
 """
 import inspect, os, sys
 from mininet.node import OVSBridge
@@ -16,7 +18,7 @@ from mininet.topo import Topo
 
 # mn runs this file without __file__.
 sys.path.insert(0, os.path.dirname(os.path.abspath(inspect.currentframe().f_code.co_filename)))
-from agent import announce, UPLINK_PORT
+from agent import announce, pingall, UPLINK_PORT
 
 
 class Vlans(Topo):
@@ -32,3 +34,4 @@ class Vlans(Topo):
 
 
 topos = {'vlans': Vlans}
+tests = {'pingAll': pingall}
