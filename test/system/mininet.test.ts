@@ -62,7 +62,7 @@ t.test('mininet under the controller', async (t) => {
     // One controller sees them all, as a user who tries one after the other: hosts of the same name move between switches.
     await t.test(file, async (t) => {
       const result = await runMininet(host, file, after);
-      t.equal(result.exitCode, 0, 'mn ends well') || t.comment(result.stderr);
+      t.equal(result.exitCode, 0, `mn ends well${result.exitCode === 0 ? '' : `: ${result.stderr}`}`);
       const said = result.stdout + result.stderr;
       t.match(said, `0% dropped (${packets})`, 'pingall');
       if (file === 'linear') t.match(said, /^65001$/m, 'the uplink has its fixed number');
