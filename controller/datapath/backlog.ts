@@ -81,6 +81,18 @@ export class Backlog {
     return { list, blocked };
   }
 
+  /** True if the entry uses a group or meter that the switch lacks, that is to be sent, and that these parts did not bring. */
+  awaits({ entry }: ScopedEntry, parts: readonly { readonly list: ModificationList }[]): boolean {
+    const { groups, meters } = referencesOf(entry);
+    const isAwaited = (key: string): boolean => this.#keys.has(key) && !this.held.has(key);
+    const brings = (kind: 'groupIds' | 'meterIds', id: number): boolean =>
+      parts.some(({ list }) => list[kind].added.includes(id));
+    return (
+      [...groups].some((id) => isAwaited(groupKey(id)) && !brings('groupIds', id)) ||
+      [...meters].some((id) => isAwaited(meterKey(id)) && !brings('meterIds', id))
+    );
+  }
+
   /** A group or meter that the entry uses and that the switch does not hold because it was refused. */
   #refusedReference({ entry }: ScopedEntry): string | undefined {
     if (this.refusals.size === 0) return undefined;

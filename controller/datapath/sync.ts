@@ -435,15 +435,17 @@ export class DatapathSync {
         this.#backlog.noteAll(list);
       }
     }
-    for (const error of entryErrors) this.#refusedEntry(error);
+    for (const error of entryErrors) this.#refusedEntry(error, record);
     return true;
   }
 
-  #refusedEntry({ modification, name }: TransactionError): void {
+  #refusedEntry({ modification, name }: TransactionError, { parts }: InFlight): void {
     const mod = modification as EntryMod;
     const { key, desired } = mod.origin;
     this.#backlog.note(key, identityOf(mod));
     if (this.#held.refused(mod, name)) return;
+    // Want of what an earlier transaction was to bring, and was refused with: both are sent again.
+    if (desired !== undefined && this.#backlog.awaits(desired, parts)) return;
     this.#refuse(key, desired, desired?.entry ?? identityOf(mod), name);
   }
 

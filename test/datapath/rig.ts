@@ -19,7 +19,7 @@ const pipeline = definePipeline([
   },
   { name: 'forward', stage: 'forward', description: 'Addresses.', match: [F.eth_dst], miss: 'drop' },
 ]);
-const { classify, forward } = pipeline.tables;
+export const { classify, forward } = pipeline.tables;
 const output = (port: number): Action => ({ type: 'output', port, maxLen: 0 });
 const BROADCAST = 0xffff_ffff_ffff;
 
@@ -27,7 +27,7 @@ const BROADCAST = 0xffff_ffff_ffff;
  * In the scope of a network: a meter, a group with one bucket for each endpoint, a broadcast flow through both, and a flow for each
  * endpoint. A switch is in that scope while an endpoint of the network lives there. In the host's own: a flow for each port.
  */
-const app: App = {
+export const app: App = {
   name: 'example',
   id: 7,
   declare({ facts, entries }) {

@@ -1,5 +1,6 @@
 /** Switches kept in line with their desired tables: read before write, turns, refusals, audits. Against emulated switches. */
 import t, { type Test } from 'tap';
+import type { App } from '../../controller/datapath/app.js';
 import type { DatapathControllerOptions } from '../../controller/datapath/controller.js';
 import {
   BadActionCode,
@@ -9,13 +10,14 @@ import {
   F,
   Group,
   type FlowMod,
+  matchOf,
   NO_BUFFER,
   Port,
 } from '../../ofproto/index.js';
 import type { EmulatedSwitch } from '../../topologies/emulated/index.js';
 import { datapathId, setEndpoint, setHost, setNetwork, setPort } from '../apps/facts.js';
 import { waitFor } from '../support/wait-for.js';
-import { modifications, Rig } from './rig.js';
+import { app, forward, modifications, Rig } from './rig.js';
 
 const WEB = 'acme/web';
 const mac = (endpoint: number) => 0x02020a000000 + endpoint;
@@ -216,6 +218,47 @@ t.test('what uses a refused group is refused with it, and both hold when the gro
   t.match(controller.statusOf(datapathId(1)), { state: 'in-sync' });
   holds(t, rig, emulated);
 });
+
+t.test(
+  'what was on its way behind a refused transaction is not blamed for what that one did not bring',
+  async (t) => {
+    const detours: App = {
+      name: 'detours',
+      id: 8,
+      declare({ facts, entries }) {
+        entries('endpoints', facts.endpoints, (context, { network, mac, generation }) => {
+          const number = context.get(facts.networks, network)?.number;
+          if (number === undefined || generation < 50) return;
+          context.flow(`network:${number}`, {
+            table: forward,
+            priority: 30,
+            match: matchOf({ eth_dst: mac }),
+            apply: [{ type: 'group', groupId: number }],
+          });
+        });
+      },
+    };
+    const rig = await start(t, { apps: [app, detours] });
+    const { controller } = rig;
+    const { facts } = controller;
+    const emulated = await rig.connect(1);
+    await rig.synced(1);
+    emulated.refuse = (mod) => (isFlowTo(100)(mod) ? BAD_OUT_PORT : undefined);
+    setNetwork(facts, 'acme/db', 2, 'vxlan', { tag: 100 });
+    setEndpoint(facts, 'acme/db', 100, { host: 1, port: 30 });
+    setEndpoint(facts, 'acme/db', 101);
+    const first = controller.settle();
+    setEndpoint(facts, 'acme/db', 101, { generation: 50 });
+    const second = controller.settle();
+    t.match(await first.acknowledged(datapathId(1)), {
+      ok: false,
+      refused: [{ error: 'OFPBAC_BAD_OUT_PORT' }],
+    });
+    t.match(await second.acknowledged(datapathId(1)), { ok: true, refused: [] });
+    t.equal(controller.statusOf(datapathId(1))?.refused.length, 1);
+    holds(t, rig, emulated, 1);
+  },
+);
 
 t.test('an entry that no message can hold is refused, without a word to the switch', async (t) => {
   const rig = await start(t);
