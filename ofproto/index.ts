@@ -30,3 +30,16 @@ export {
 export { findOxm, type Match, type MatchSpec, matchOf, type Oxm, oxm } from './oxm/oxm.js';
 export { F, type FieldName, fieldByName } from './oxm/registry.js';
 export type * from './structures.js';
+export { formatActions, formatInstructions } from './text/actions.js';
+export {
+  type FlowText,
+  formatFlow,
+  formatFlowStats,
+  formatGroup,
+  formatMeter,
+  type GroupText,
+  type MeterText,
+} from './text/entries.js';
+export { formatMatch } from './text/match.js';
+export { formatMessage } from './text/message.js';
+export { formatPort } from './text/values.js';
