@@ -14,6 +14,7 @@ const BENCHMARKS: Readonly<Record<string, () => Promise<Benchmark>>> = {
   'endpoint-add': () => import('./endpoint-add.js'),
   hub: () => import('./hub.js'),
   install: () => import('./install.js'),
+  resync: () => import('./resync.js'),
 };
 
 function usage(problem: string): never {
