@@ -103,11 +103,12 @@ export function buildProgram(end: (exit: Exit) => void): Program {
 
   program
     .command('delete')
-    .description('delete objects, given by files or by kind and name, all or nothing')
+    .description('delete objects, given by files, by kind and name, or all there are; all or nothing')
     .argument('[kind]', `one of ${KIND_WORDS.join(', ')}`)
     .argument('[names...]', 'TENANT, HOST, TENANT/NETWORK or TENANT/NETWORK/ENDPOINT')
     .addOption(files())
     .option('--cascade', 'delete what needs the deleted objects, too', false)
+    .option('--all', 'delete everything that is declared', false)
     .addOption(dryRun())
     .addOption(noWait())
     .addOption(timeout())

@@ -60,6 +60,7 @@ export interface ControllerStatus {
   /** Milliseconds since 1970. */
   readonly startedAt: number;
   readonly store: { readonly driver: string; readonly state: string };
+  /** `ADDRESS:PORT` in use; HTTP's own is added by the API. */
   readonly listeners: { readonly openflow?: string; readonly hub?: string; readonly http?: string };
   readonly datapaths: readonly DatapathStatus[];
   readonly hosts: readonly HostState[];

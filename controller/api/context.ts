@@ -36,6 +36,8 @@ export interface ApiContext {
   readonly logger: Logger;
   readonly metrics: Metrics;
   readonly watch: WatchHub;
+  /** Where HTTP itself listens; absent until it does. */
+  listening?: string;
   /** Set when the process is stopping: nothing new is begun. */
   stopping: boolean;
 }

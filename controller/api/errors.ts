@@ -52,7 +52,7 @@ interface CodedError extends Error {
 }
 
 const isCoded = (error: unknown): error is CodedError =>
-  error instanceof Error && /^[a-z]+(\.[a-z0-9-]+)+$/.test((error as Partial<CodedError>).code ?? '');
+  error instanceof Error && /^[a-z]+(\.[a-zA-Z0-9-]+)+$/.test((error as Partial<CodedError>).code ?? '');
 
 export interface HttpError {
   readonly status: number;
@@ -105,20 +105,17 @@ function known(status: number, error: CodedError): HttpError {
   return { status, body, unexpected: false };
 }
 
-/** Status of an error of the model, the store or the datapath, from the last part of its code. */
+/** Last parts of codes of the model that say: what is asked for is in order, what there is already stands against it. */
+const CONFLICTS = new Set(['used', 'taken', 'overlap', 'exhausted', 'attached', 'claimed', 'elsewhere']);
+
+/** Status of an error of the model or the store. */
 function statusOf(code: string): number {
   if (code.startsWith('store.')) return code === 'store.too-large' ? 413 : 503;
-  if (code === 'intent.syntax') return 400;
-  const reason = code.slice(code.lastIndexOf('.') + 1);
-  switch (reason) {
-    case 'in-use':
-    case 'conflict':
-      return 409;
-    case 'not-found':
-      return 404;
-    default:
-      return 422;
-  }
+  const [subject, reason] = [code.slice(0, code.indexOf('.')), code.slice(code.lastIndexOf('.') + 1)];
+  if (reason === 'syntax' && (subject === 'intent' || subject === 'document')) return 400;
+  // Only the object that was asked for itself: an intent that names an unknown one is refused as it stands.
+  if (code === 'object.unknown' || code === 'object.not-found') return 404;
+  return CONFLICTS.has(reason) ? 409 : 422;
 }
 
 function validationBody(error: Partial<FastifyError>): ErrorBody {

@@ -5,7 +5,17 @@ import { type ApplyResult, ModelError, type ObjectRef, type Problem } from '../m
 import { type ApiContext, type ApiServer, withAcknowledgements } from './context.js';
 import { ApiError } from './errors.js';
 import { withDeadline } from './limits.js';
-import { ApplyAnswer, ApplyQuery, DeleteQuery, ERRORS, Files, REFUSALS, References } from './schemas.js';
+import {
+  ApplyAnswer,
+  ApplyQuery,
+  DeleteQuery,
+  ERRORS,
+  Everything,
+  Files,
+  NOT_FOUND,
+  REFUSALS,
+  References,
+} from './schemas.js';
 
 const YAML_TYPES = ['application/yaml', 'application/x-yaml', 'text/yaml'];
 
@@ -47,7 +57,7 @@ export async function intentRoutes(server: ApiServer, context: ApiContext): Prom
         'intent.empty',
         'the request holds no objects, and mode=replace would delete all there are',
         {
-          fix: 'to delete everything, name it: weft delete --all, or POST /v1/delete',
+          fix: 'to delete everything, say so: weft delete --all, or POST /v1/delete with {"all": true}',
         },
       );
     }
@@ -94,15 +104,20 @@ export async function intentRoutes(server: ApiServer, context: ApiContext): Prom
     '/v1/delete',
     {
       schema: {
-        summary: 'Delete objects, given as intents or by kind and name, all or nothing',
+        summary: 'Delete objects, given as intents, by kind and name, or all there are; all or nothing',
         tags: ['intents'],
         querystring: DeleteQuery,
-        ...documentedBody(intentBody(References)),
-        response: { 200: ApplyAnswer, ...ERRORS, ...REFUSALS },
+        ...documentedBody(intentBody(References, Everything)),
+        response: { 200: ApplyAnswer, ...ERRORS, ...NOT_FOUND, ...REFUSALS },
       },
     },
     async (request) => {
       const { cascade, dryRun, file } = request.query;
+      if (asksForAll(request)) {
+        const emptied = model.apply([], { mode: 'replace', dryRun });
+        const result = await withDeadline(context.config.requestTimeoutMs, 'deleting everything', emptied);
+        return await withAcknowledgements(context, request.query, result);
+      }
       const refs =
         references(request) ??
         parse(request, file).objects.map((object) => ({
@@ -184,6 +199,17 @@ function filesOf(text: string): readonly { name: string | undefined; text: strin
     );
   }
   return files;
+}
+
+function asksForAll(request: FastifyRequest): boolean {
+  const all = member(json(bodyText(request)), 'all');
+  if (all !== undefined && all !== true) {
+    throw new ApiError(400, 'http.body.all', 'all is not true', {
+      path: 'all',
+      fix: 'write {"all": true} to delete everything, or name what to delete in refs',
+    });
+  }
+  return all === true;
 }
 
 function references(request: FastifyRequest): readonly ObjectRef[] | undefined {

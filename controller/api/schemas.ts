@@ -109,6 +109,11 @@ export const References = Type.Object(
   { description: 'Objects by kind and name' },
 );
 
+export const Everything = Type.Object(
+  { all: Type.Literal(true) },
+  { description: 'Everything that is declared; hosts whose agents have registered stay, undeclared' },
+);
+
 export const ObjectView = Type.Object({
   kind: literals(KINDS),
   name: Type.String(),

@@ -140,6 +140,7 @@ export async function createApi({ backend, config, log, metrics }: ApiOptions): 
       await server.listen({ host: listenOn.host, port: listenOn.port, backlog: 511 });
       const { address, port } = server.server.address() as AddressInfo;
       const at = formatListenAddress({ host: address, port });
+      context.listening = at;
       if (!loopback) {
         logger.warn(
           { event: 'http.exposed', address: at },

@@ -18,7 +18,12 @@ export async function systemRoutes(server: ApiServer, context: ApiContext): Prom
     },
     async () => {
       const notReady = reasons();
-      return { ...backend.status(), ready: notReady.length === 0, notReady };
+      const status = backend.status();
+      const listeners = {
+        ...status.listeners,
+        ...(context.listening === undefined ? {} : { http: context.listening }),
+      };
+      return { ...status, listeners, ready: notReady.length === 0, notReady };
     },
   );
 

@@ -62,7 +62,7 @@ t.test(
     t.equal(posted.statusCode, 200);
     t.same(asked, [document], 'the text itself, for line numbers');
     const refused = await made.inject({ method: 'POST', url: '/add-config', headers: json, payload: '{}' });
-    t.equal(refused.statusCode, 422);
+    t.equal(refused.statusCode, 409);
     t.match(refused.json(), { code: 'network.subnet.overlap', fix: 'choose another' });
     const one = await made.inject('//network/orange');
     t.same([one.statusCode, one.json()], [200, [{ id: 'orange' }]]);
@@ -84,7 +84,7 @@ t.test(
       Number(port),
       'POST /add-config HTTP/1.1\r\nHost: localhost:9999\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}',
     );
-    t.equal(line, 'HTTP/1.1 422 subnet  10.1.0.0/16  overlaps X: y; /Tenants/0; choose another');
+    t.equal(line, 'HTTP/1.1 409 subnet  10.1.0.0/16  overlaps X: y; /Tenants/0; choose another');
   },
 );
 

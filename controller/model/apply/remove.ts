@@ -103,7 +103,7 @@ export function removeNamed(plan: Plan, refs: readonly ObjectRef[], cascade: boo
         { kind, name },
         'object.used',
         `is used by ${what} ${enumerate(found)}`,
-        'delete them too, or use cascade',
+        'delete them too, or with it: weft delete --cascade, cascade=true over HTTP',
       );
     }
   };
