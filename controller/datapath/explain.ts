@@ -1,5 +1,5 @@
 /** Entries in words: for refusals, audits and status. */
-import { canonicalFlow, canonicalGroup, canonicalMatch, canonicalMeter } from './canonical.js';
+import { formatGroup, formatInstructions, formatMatch, formatMeter } from '../../ofproto/index.js';
 import { cookieLayout, isOurCookie } from './cookie.js';
 import type { DesiredTables } from './desired.js';
 import type { DesiredEntry } from './entry.js';
@@ -22,16 +22,19 @@ export class Explainer {
     return object === 0 ? name : `${name} object ${object}`;
   }
 
+  /** As `ovs-ofctl dump-flows` writes the entry, with the name of its table. */
   text(entry: DesiredEntry): string {
     switch (entry.kind) {
       case 'flow': {
         const table = this.desired.pipeline.order[entry.table]?.name ?? entry.table;
-        return `table=${table} priority=${entry.priority} ${canonicalMatch(entry.match)} ${canonicalFlow(entry)}`;
+        const match = formatMatch(entry.match);
+        const identity = `cookie=0x${entry.cookie.toString(16)}, table=${table}, priority=${entry.priority}`;
+        return `${identity}${match === '' ? '' : `,${match}`} actions=${formatInstructions(entry.instructions)}`;
       }
       case 'group':
-        return `group_id=${entry.id} ${canonicalGroup(entry)}`;
+        return formatGroup({ groupId: entry.id, groupType: entry.groupType, buckets: entry.buckets });
       case 'meter':
-        return `meter=${entry.id} ${canonicalMeter(entry)}`;
+        return formatMeter({ meterId: entry.id, flags: entry.flags, bands: entry.bands });
     }
   }
 }

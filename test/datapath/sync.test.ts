@@ -162,7 +162,7 @@ t.test(
       t.match(answer, { ok: false, reason: 'refused' });
       t.equal(answer.refused.length, 40);
       t.match(answer.refused[0], {
-        entry: /^table=forward priority=20 eth_dst=2020a0000/,
+        entry: /, table=forward, priority=20,dl_dst=02:02:0a:00:00:.. actions=output:1$/,
         owner: /^example\.endpoints object 1/,
         error: 'OFPBAC_BAD_OUT_PORT',
       });
@@ -206,7 +206,7 @@ t.test('what uses a refused group is refused with it, and both hold when the gro
   t.match(controller.statusOf(datapathId(1)), {
     state: 'degraded',
     refused: [
-      { entry: /^group_id=1 /, owner: 'example.networks', error: 'OFPBAC_BAD_OUT_PORT' },
+      { entry: /^group_id=1,/, owner: 'example.networks', error: 'OFPBAC_BAD_OUT_PORT' },
       { owner: 'example.networks object 1', error: /^OFPBAC_BAD_OUT_GROUP/ },
     ],
   });
