@@ -1,5 +1,6 @@
 import { Buffer } from 'node:buffer';
 import type { Socket } from 'node:net';
+import { systemClock } from './clock.js';
 import { ErrorCode } from './error.js';
 import { encodeError, encodeNotification } from './message.js';
 import { Peer, type PeerOptions } from './peer.js';
@@ -12,6 +13,9 @@ export interface HubOptions extends Omit<PeerOptions, 'pauseWhileBlocked'> {
   readonly onUp?: (peer: Peer, remote: string) => void;
   readonly onDown?: (peer: Peer, reason: string) => void;
 }
+
+/** How long a connection that was refused may take to read why. */
+const REFUSAL_MS = 1_000;
 
 /** Many peers behind one or more listeners. What one of them does not read waits for it alone. */
 export class Hub {
@@ -72,7 +76,11 @@ export class Hub {
     if (this.#peers.size >= this.#maxPeers) {
       const message = `the hub holds ${this.#maxPeers} connections and takes no more`;
       const error = { code: ErrorCode.busy, message, data: { code: 'rpc.full', fix: 'connect later' } };
+      const stopTimer = (this.options.clock ?? systemClock).after(REFUSAL_MS, () => socket.destroy());
       socket.on('error', () => undefined);
+      socket.on('close', stopTimer);
+      // Read on, and thrown away: a socket with something unread never notices that the other end has closed it.
+      socket.resume();
       socket.end(`${encodeError(null, error)}\n`);
       return;
     }

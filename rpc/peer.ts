@@ -107,6 +107,7 @@ export class Peer {
   #closed: string | undefined;
   /** Set while draining; called when the last request has been answered. */
   #onIdle: (() => void) | undefined;
+  #drained: Promise<void> | undefined;
   #stopStallTimer: (() => void) | undefined;
   readonly #splitter: LineSplitter;
   /** Read from the stream and not looked at yet, while reading is stopped. */
@@ -229,23 +230,26 @@ export class Peer {
     for (const listener of this.#closeListeners) listener(reason);
   }
 
-  /** Takes no new request, lets those being answered finish, sends what waits, closes. Takes at most `deadlineMs`. */
+  /**
+   * Takes no new request, lets those being answered finish, sends what waits, closes. Takes at most `deadlineMs`; of several
+   * calls the earliest deadline holds.
+   */
   async drain(deadlineMs: number): Promise<void> {
     if (this.#closed !== undefined) return;
-    const stopTimer = this.#clock.after(deadlineMs, () => {
-      this.close('shutting down');
-    });
+    const stopTimer = this.#clock.after(deadlineMs, () => this.close('shutting down'));
+    await (this.#drained ??= this.#drain());
+    stopTimer();
+  }
+
+  async #drain(): Promise<void> {
     await new Promise<void>((resolve) => {
       this.#onIdle = resolve;
       if (this.#running.size === 0) resolve();
     });
     await new Promise<void>((resolve) => {
-      this.onClose(() => {
-        resolve();
-      });
+      this.onClose(() => resolve());
       this.#outbox.end(resolve);
     });
-    stopTimer();
     this.close('shutting down');
   }
 

@@ -1,3 +1,4 @@
+import { once } from 'node:events';
 import { existsSync, mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { connect as connectSocket, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -211,6 +212,36 @@ t.test('one connection too many is told so', async (t) => {
   t.equal(await first.call(Add, { a: 1, b: 1 }), 2);
 });
 
+t.test(
+  'connections that were refused leave nothing behind, whatever they have sent and never close',
+  async (t) => {
+    const clock = new ManualClock();
+    const { hub, address } = await startHub(t, { maxPeers: 1, clock });
+    await enter(t, address);
+    await until(() => hub.peers.size === 1, 'connection');
+    for (let attempt = 0; attempt < 3; attempt++) {
+      // The listener takes two connections at most: one that stays would be in the way of the next.
+      const talkative = new RawClient(await connect(address));
+      talkative.send('{"jsonrpc":"2.0","id":1,"method":"test.add","params":{"a":1,"b":1}}\n');
+      t.match(await talkative.next(), { error: { data: { code: 'rpc.full' } } });
+      await until(() => talkative.ended, 'close');
+    }
+    const { port } = address as { port: number };
+    const stubborn = connectSocket({ port, host: '127.0.0.1', allowHalfOpen: true });
+    t.teardown(() => stubborn.destroy());
+    let closed = false;
+    stubborn.on('close', () => (closed = true));
+    const keepTalking = () => {
+      if (!closed) stubborn.write('x', () => setImmediate(keepTalking));
+    };
+    stubborn.on('error', () => undefined);
+    stubborn.once('data', keepTalking);
+    await once(stubborn, 'data');
+    clock.advance(1_000);
+    await until(() => closed, 'the end of one that does not close by itself');
+  },
+);
+
 t.test('unix sockets: left-over files are replaced, live ones are not', async (t) => {
   const directory = mkdtempSync(join(tmpdir(), 'weft-rpc-'));
   t.teardown(() => {
@@ -266,6 +297,24 @@ t.test('close takes nothing new and drains what is there', async (t) => {
   t.equal(await call, 11);
   await closed;
   t.equal(hub.peers.size, 0);
+});
+
+t.test('drained twice at once, both are told and the earlier deadline holds', async (t) => {
+  const clock = new ManualClock();
+  let asked = false;
+  const { hub, address } = await startHub(t, {
+    clock,
+    router: new Router().request(Add, () => {
+      asked = true;
+      return new Promise(() => undefined);
+    }),
+  });
+  const peer = await enter(t, address);
+  const call = peer.call(Add, { a: 1, b: 1 });
+  await until(() => asked, 'request');
+  const drains = [hub.close(5_000), ...[...hub.peers].map((member) => member.drain(1_000))];
+  clock.advance(1_000);
+  await Promise.all([...drains, t.rejects(call, { code: 'rpc.closed' })]);
 });
 
 function startClient(t: Test, options: Partial<ClientOptions> & Pick<ClientOptions, 'addresses'>) {
