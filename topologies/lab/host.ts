@@ -188,6 +188,9 @@ export class LabHost extends LabNamespace {
     await until(`${this.name}/${UNDERLAY_BRIDGE}`, async () => {
       return (await this.run(['ip', 'link', 'show', UNDERLAY_BRIDGE])).exitCode === 0;
     });
+    // Else the kernel answers ARP for the VTEP address on `underlay` as well, with a MAC address that is not the bridge's, and
+    // whoever believes that answer sends its tunnel packets past Open vSwitch.
+    await this.exec(['sh', '-ec', 'echo 1 > /proc/sys/net/ipv4/conf/underlay/arp_ignore']);
     const nodad = this.vtep.includes(':') ? ' nodad' : '';
     await this.ip(
       `link set ${UNDERLAY_BRIDGE} mtu ${this.environment.underlayMtu} up`,
