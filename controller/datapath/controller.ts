@@ -13,7 +13,7 @@ import { countFlows, ReadGate, readFlows, readGroupsAndMeters } from './read.js'
 import type { DatapathCounters, DatapathEvent, DatapathStatus } from './status.js';
 import { DatapathSync } from './sync.js';
 import { type Turn, TurnRecord } from './turn.js';
-import { type PartOfTurn, TurnBatch } from './turn-batch.js';
+import { PartEncoder, type PartOfTurn, TurnBatch } from './turn-batch.js';
 import { WholeScopes } from './whole-scopes.js';
 import type { EntryConflict, Scope } from './scopes.js';
 
@@ -60,6 +60,7 @@ export class DatapathController {
       explainer: new Explainer(this.#desired),
       counters: this.#counters,
       whole: this.#whole,
+      encoder: new PartEncoder(numbering, this.#counters),
       read: (session, skip, takesWhole) => this.#read(session, skip, takesWhole),
       emit: (event) => this.#emit(event),
       after: options.timer ?? systemTimer,
@@ -97,7 +98,7 @@ export class DatapathController {
       },
     );
     if (concerned.size > 0) this.#counters.turns++;
-    for (const [datapathId, parts] of concerned) {
+    for (const [datapathId, parts] of homesFirst(concerned)) {
       const waiter = turn.waiter(datapathId);
       const datapath = this.#datapaths.get(datapathId);
       if (datapath === undefined) waiter.settle('disconnected');
@@ -251,6 +252,17 @@ export class DatapathController {
 }
 
 const NO_PARTS: readonly PartOfTurn[] = [];
+
+/**
+ * Those first whose own scope changes: where an endpoint lives, somebody waits for its entries, and the others may be a thousand.
+ */
+function* homesFirst(
+  concerned: ReadonlyMap<DatapathId, readonly PartOfTurn[]>,
+): IterableIterator<[DatapathId, readonly PartOfTurn[]]> {
+  const isHome = (parts: readonly PartOfTurn[]): boolean => parts.some(({ scope }) => scope.own);
+  for (const member of concerned) if (isHome(member[1])) yield member;
+  for (const member of concerned) if (!isHome(member[1])) yield member;
+}
 
 /** True when all is decided; false when the session ended first. */
 function untilDecided(datapath: DatapathSync, signal: AbortSignal | undefined): Promise<boolean> {

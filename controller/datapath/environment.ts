@@ -5,7 +5,7 @@ import type { Comparison } from './compare.js';
 import type { Explainer } from './explain.js';
 import type { Scope, ScopeTables } from './scopes.js';
 import type { DatapathCounters, DatapathEvent } from './status.js';
-import type { EncodedPart } from './turn-batch.js';
+import type { EncodedPart, PartEncoder } from './turn-batch.js';
 import type { WholeScopes } from './whole-scopes.js';
 
 export interface SyncEnvironment {
@@ -14,6 +14,8 @@ export interface SyncEnvironment {
   readonly explainer: Explainer;
   readonly counters: WorkCounters;
   readonly whole: WholeScopes;
+  /** For what one switch alone needs. All of it has one bundle id, so a switch is sent one such transaction at a time. */
+  readonly encoder: PartEncoder;
   /** Reads a switch and compares it with its desired table; arguments as of `compare`. @throws SwitchError */
   read(
     session: SwitchSession,

@@ -98,7 +98,7 @@ export interface ScopeChanges {
   contested(key: string): boolean;
 }
 
-const NO_SCOPES: ReadonlySet<Scope> = new Set();
+export const NO_SCOPES: ReadonlySet<Scope> = new Set();
 
 export class ScopeTables {
   readonly #scopes = new Map<ScopeName, Scope>();

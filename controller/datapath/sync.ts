@@ -24,21 +24,19 @@ import type { SyncEnvironment } from './environment.js';
 import { HeldIds } from './held.js';
 import { type EntryMod, identityOf, type ModificationList } from './modifications.js';
 import { Refusals } from './refusals.js';
-import type { Scope, ScopedEntry } from './scopes.js';
+import { NO_SCOPES, type Scope, type ScopedEntry } from './scopes.js';
 import type { DatapathState, DatapathStatus, Difference } from './status.js';
 import type { Waiter } from './turn.js';
 import { type EncodedPart, PartEncoder, type PartOfTurn, type TurnBatch } from './turn-batch.js';
 
 /** Transactions on their way to a switch above which the changes of further turns are coalesced. */
-const MAX_IN_FLIGHT = 16;
+const MAX_IN_FLIGHT = 64;
 
 /** Bundles into which what is left after refusals is split at most. */
 const MAX_PIECES = 256;
 
-/** Refusals one after the other after which the switch is read again: what it says makes no sense. */
+/** Refusals one after the other after which the session is given up: what the switch says makes no sense. */
 const MAX_ROUNDS = 64;
-
-const NO_SCOPES: ReadonlySet<Scope> = new Set();
 
 interface InFlight {
   readonly parts: readonly EncodedPart[];
@@ -75,7 +73,7 @@ export class DatapathSync {
   #rounds = 0;
   #repairing = false;
   #reading: Reading | undefined;
-  #troubles = 0;
+  #failedReads = 0;
   #cancelTimer: (() => void) | undefined;
   #told: DatapathState = 'disconnected';
   #healed: Difference = { missing: 0, extra: 0, changed: 0, foreign: 0 };
@@ -221,7 +219,7 @@ export class DatapathSync {
       );
       if (this.#reading === reading) this.#compared(comparison, reading);
     } catch (error) {
-      if (this.#reading === reading) this.#trouble(error, audit);
+      if (this.#reading === reading) this.#readFailed(error, audit);
     }
   }
 
@@ -237,7 +235,7 @@ export class DatapathSync {
     const { repairs, difference, examples, read } = comparison;
     const { datapathId, environment } = this;
     this.#reading = undefined;
-    this.#troubles = 0;
+    this.#failedReads = 0;
     this.#lastRead = new Date();
     if (!reading.audit) this.#held.reset(comparison);
     for (const [key, identity] of repairs) {
@@ -285,23 +283,31 @@ export class DatapathSync {
     this.#cancelTimer = this.environment.after(milliseconds, run);
   }
 
-  /** Reading or writing failed as a whole. An audit is left to the next; otherwise the switch is read again. */
-  #trouble(error: unknown, audit = false): void {
-    const { datapathId, environment } = this;
+  /** An audit that failed is left to the next one; otherwise the switch is read again after a while. */
+  #readFailed(error: unknown, audit: boolean): void {
     this.#reading = undefined;
     if (this.#session?.open !== true) return; // `stop` follows
+    this.#tellTrouble(error);
+    if (audit) this.#scheduleAudit();
+    else {
+      const delay = this.environment.retryDelayMs(this.#failedReads++);
+      this.#after(delay, () => void this.#read(false));
+    }
+  }
+
+  /** What the switch holds cannot be known any more: a new session starts from what is read. */
+  #giveUp(error: unknown): void {
+    if (this.#session?.open !== true) return; // `stop` follows
+    this.#tellTrouble(error);
+    this.#mode = 'reading';
+    this.#session.close(`transactions failed: ${String(error)}`);
+    this.#tellState();
+  }
+
+  #tellTrouble(error: unknown): void {
+    const { datapathId, environment } = this;
     const cause = error instanceof Error ? error : new Error(String(error));
     environment.emit({ kind: 'trouble', datapathId, error: cause });
-    if (audit) {
-      this.#scheduleAudit();
-      return;
-    }
-    this.#mode = 'reading';
-    for (const { waiters } of this.#inFlight) this.#waiting.push(...waiters);
-    this.#inFlight.clear();
-    this.#settled();
-    this.#after(environment.retryDelayMs(this.#troubles++), () => void this.#read(false));
-    this.#tellState();
   }
 
   /** Sends the shared bytes of a turn; false where they are not what this switch needs, or it needs other things first. */
@@ -321,11 +327,11 @@ export class DatapathSync {
   #flush(): void {
     if (this.#mode !== 'live' || this.#inFlight.size > 0) return;
     if (this.#failed && ++this.#rounds > MAX_ROUNDS) {
-      this.#trouble(new Error(`entries are still refused after ${MAX_ROUNDS} attempts`));
+      this.#giveUp(new Error(`entries are still refused after ${MAX_ROUNDS} attempts`));
       return;
     }
     this.#failed = false;
-    const { whole, numbering, counters } = this.environment;
+    const { whole, numbering, counters, encoder: shared } = this.environment;
     const scopes = this.#takeWhole();
     const { list, blocked } = this.#backlog.take(scopes);
     for (const { entry, missing } of blocked) {
@@ -340,7 +346,8 @@ export class DatapathSync {
     const pieces = list.split(Math.min(2 ** this.#rounds, MAX_PIECES));
     this.#send(
       pieces.map((piece) => {
-        const encoder = new PartEncoder(numbering, counters); // a bundle id for each
+        // A bundle id for each, where there are several.
+        const encoder = pieces.length === 1 ? shared : new PartEncoder(numbering, counters);
         return { encoder, parts: [encoder.encode(piece)] };
       }),
     );
@@ -389,7 +396,7 @@ export class DatapathSync {
         if (this.#inFlight.has(record)) this.#decided(record, result);
       },
       (error: unknown) => {
-        if (this.#inFlight.has(record)) this.#trouble(error);
+        if (this.#inFlight.has(record)) this.#giveUp(error);
       },
     );
   }
@@ -426,7 +433,7 @@ export class DatapathSync {
     this.#failed = true;
     const entryErrors = errors.filter(({ modification }) => modification !== undefined);
     if (entryErrors.length === 0) {
-      this.#trouble(new Error(errors.map(({ name }) => name).join(', ') || 'a bundle was not committed'));
+      this.#giveUp(new Error(errors.map(({ name }) => name).join(', ') || 'a bundle was not committed'));
       return false;
     }
     if (atomic) {

@@ -4,6 +4,7 @@ import type { App } from '../../controller/datapath/app.js';
 import type { DatapathControllerOptions } from '../../controller/datapath/controller.js';
 import {
   BadActionCode,
+  BundleFailedCode,
   ErrorType,
   FlowModCommand,
   findOxm,
@@ -12,6 +13,7 @@ import {
   type FlowMod,
   matchOf,
   NO_BUFFER,
+  ONF_EXPERIMENTER,
   Port,
 } from '../../ofproto/index.js';
 import type { EmulatedSwitch } from '../../topologies/emulated/index.js';
@@ -351,7 +353,7 @@ t.test('changes that come while the switch is read, or while it is behind, are c
   const last = await Promise.all(turns.map((turn) => turn.acknowledged(datapathId(1))));
   t.ok(last.every(({ ok }) => ok));
   t.match(flowTo(emulated, 3)?.instructions, [{ actions: [{ port: 203 }] }]);
-  t.equal(controller.counters.transactions - sent, 17, 'sixteen on their way, and one for all the rest');
+  t.equal(controller.counters.transactions - sent, 65, 'so many on their way, and one for all the rest');
   holds(t, rig, emulated);
 });
 
@@ -417,6 +419,30 @@ t.test('a switch without bundles holds everything but what it refuses', async (t
   t.match(await controller.settle().acknowledged(datapathId(1)), { ok: true });
   holds(t, rig, emulated);
 });
+
+t.test(
+  'a switch that fails bundles for reasons of its own gets a new session, which starts with a read',
+  async (t) => {
+    const rig = await start(t);
+    const { controller } = rig;
+    const emulated = await rig.connect(1, { reconnectMs: 10 });
+    await rig.synced(1);
+    const stop = emulated.onMessage((message) => {
+      if (message.type !== 'bundle_control') return;
+      stop();
+      const error = { errorType: ErrorType.EXPERIMENTER, code: BundleFailedCode.OUT_OF_BUNDLES };
+      const { xid } = message;
+      emulated.send({ type: 'error', xid, ...error, experimenter: ONF_EXPERIMENTER, data: new Uint8Array() });
+    });
+    setEndpoint(controller.facts, WEB, 3);
+    t.match(await controller.settle().acknowledged(datapathId(1)), { ok: false, reason: 'disconnected' });
+    t.match(rig.eventsOf('trouble'), [{ error: { message: 'OFPBFC_OUT_OF_BUNDLES' } }]);
+    await rig.synced(1);
+    t.equal(rig.eventsOf('synced').length, 2);
+    t.ok(flowTo(emulated, 3));
+    holds(t, rig, emulated);
+  },
+);
 
 t.test('a switch that cannot be read is tried again', async (t) => {
   const rig = await start(t, { readTimeoutMs: 50 });
