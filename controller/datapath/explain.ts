@@ -1,5 +1,6 @@
 /** Entries in words: for refusals, audits and status. */
 import { formatGroup, formatInstructions, formatMatch, formatMeter } from '../../ofproto/index.js';
+import type { DifferingEntry } from './compare.js';
 import { cookieLayout, isOurCookie } from './cookie.js';
 import type { DesiredTables } from './desired.js';
 import type { DesiredEntry } from './entry.js';
@@ -11,6 +12,11 @@ export class Explainer {
 
   refused(entry: DesiredEntry, error: string): RefusedEntry {
     return { entry: this.text(entry), owner: this.owner(entry), error };
+  }
+
+  /** What an audit found: `missing: table=forward … (bridge.local object 5)`. */
+  differing({ kind, entry }: DifferingEntry): string {
+    return `${kind}: ${this.text(entry)} (${this.owner(entry)})`;
   }
 
   /** Who derived the entry: app and rule, and the object number of its cookie. */

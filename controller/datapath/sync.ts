@@ -248,10 +248,7 @@ export class DatapathSync {
       this.#backlog.noteRefused();
       if (repairs.size > 0) {
         this.#healed = addDifferences(this.#healed, difference);
-        const texts = examples.map(
-          ({ kind, entry }) =>
-            `${kind}: ${environment.explainer.text(entry)} (${environment.explainer.owner(entry)})`,
-        );
+        const texts = examples.map((example) => environment.explainer.differing(example));
         environment.emit({ kind: 'healed', datapathId, difference, examples: texts });
       }
     } else {
