@@ -52,6 +52,7 @@ export class AgentHub {
   readonly #registering = new Map<string, Promise<unknown>>();
   readonly #arrivals = new Arrivals(this.#locations);
   readonly #announcements: Announcements;
+  readonly #following = new Set<Followers>();
   readonly #startedAt: number;
   #stopFacts: (() => void) | undefined;
 
@@ -104,6 +105,7 @@ export class AgentHub {
     await this.#hub.close(deadlineMs);
     this.#stopFacts?.();
     for (const agent of this.#agents.values()) agent.retire();
+    for (const followers of this.#following) followers.cancel();
   }
 
   /** Hosts that facts or agents know, by name. */
@@ -362,7 +364,9 @@ export class AgentHub {
       const datapathId = this.#locations.host(host)?.datapathId;
       if (host !== home && datapathId !== undefined) answers.set(host, turn.acknowledged(datapathId));
     }
-    return new Followers(answers, this.#clock);
+    const followers = new Followers(answers, this.#clock, (ended) => this.#following.delete(ended));
+    if (answers.size > 0) this.#following.add(followers);
+    return followers;
   }
 
   #onFacts(changes: readonly FactChange[]): void {
@@ -372,7 +376,10 @@ export class AgentHub {
     }
     for (const { kind, key, value } of changes) {
       if (kind !== 'host' || value !== undefined) continue;
-      this.#agents.get(key)?.peer.close(`host ${key} has been deleted; register again`);
+      const agent = this.#agents.get(key);
+      agent?.peer.close(`host ${key} has been deleted; register again`);
+      agent?.retire();
+      this.#agents.delete(key);
     }
   }
 

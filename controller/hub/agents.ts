@@ -14,6 +14,9 @@ export interface AgentIdentity {
   readonly follow: 'own' | 'networks';
 }
 
+/** A timer that fires so much late says that the event loop stood still. */
+const LATE_MS = 1_000;
+
 /** A registered agent, from its register call until another one takes its place. Its lease may outlive its connection. */
 export class Agent {
   #lastSeen: number;
@@ -67,9 +70,12 @@ export class Agent {
   }
 
   #arm(ms: number): void {
+    const due = this.clock.now() + ms;
     this.#stopTimer = this.clock.after(ms, () => {
       const left = this.leaseLeftMs;
       if (left > 0) this.#arm(left);
+      // This process itself was stopped or busy: what the agent has said meanwhile waits to be read.
+      else if (this.clock.now() - due > LATE_MS) this.#arm(this.leaseMs / 3);
       else this.end(`not heard of for ${this.leaseMs} ms`);
     });
   }

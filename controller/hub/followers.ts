@@ -19,7 +19,12 @@ export class Followers {
   #stopTimer: (() => void) | undefined;
   #onDone: ((followed: Followed) => void) | undefined;
 
-  constructor(answers: ReadonlyMap<string, Promise<SwitchAnswer>>, clock: Clock) {
+  /** `onEnd` is called when nothing is waited for any more. */
+  constructor(
+    answers: ReadonlyMap<string, Promise<SwitchAnswer>>,
+    clock: Clock,
+    private readonly onEnd: (followers: Followers) => void,
+  ) {
     this.#open = answers.size;
     if (this.#open === 0) return;
     this.#stopTimer = clock.after(FOLLOW_MS, () => {
@@ -48,6 +53,7 @@ export class Followers {
   cancel(): void {
     this.#open = 0;
     this.#stopTimer?.();
+    this.onEnd(this);
   }
 
   /** Calls back once, never before it returns, when all have answered or the time is up. */
@@ -59,6 +65,7 @@ export class Followers {
   #finish(): void {
     this.#open = 0;
     this.#stopTimer?.();
+    this.onEnd(this);
     this.#onDone?.({
       hosts: this.#acknowledged.sort(),
       missing: [...this.#missing].sort().map(([host, reason]) => ({ host, reason })),

@@ -83,6 +83,18 @@ t.test(
   },
 );
 
+t.test('a lease does not run out while the controller itself stands still', async (t) => {
+  const { agent, clock, host, names } = await startHub(t);
+  const h1 = await agent('h1');
+  await agent('h2');
+  clock.stall(20_000);
+  t.match([host('h1')?.state, host('h2')?.state], ['up', 'up'], 'what they have said may wait to be read');
+  await h1.peer.call(AgentHeartbeat, { epoch: 1 });
+  clock.advance(5_000);
+  t.match([host('h1')?.state, host('h2')?.state], ['up', 'down']);
+  t.strictSame(names(), ['host.up', 'host.up', 'host.down']);
+});
+
 t.test('an agent that loses its connection and comes back within its lease was never down', async (t) => {
   const { agent, clock, host, names } = await startHub(t);
   const first = await agent('h1');
@@ -462,6 +474,21 @@ t.test('a switch that never answers is named as missing in the end', async (t) =
   t.match(h1.followed, [{ hosts: [], missing: [{ host: 'h2', reason: 'timeout' }] }]);
 });
 
+t.test('a hub that has stopped leaves no timer behind', async (t) => {
+  const { agent, hub, model, switches, clock } = await startHub(t);
+  await agent('h2');
+  model.declare('acme/web/b', { host: 'h2', interface: 'v', generation: 1 });
+  model.declare('acme/web/a');
+  switches.answers.set(datapath(2), new Promise(() => undefined));
+  switches.set(datapath(1), 'ready');
+  switches.addPort(datapath(1), 'v1');
+  const h1 = await agent('h1');
+  await h1.peer.call(EndpointAttach, { endpoint: 'acme/web/a', interface: 'v1' });
+  await agent();
+  await hub.stop(0);
+  t.equal(clock.pending, 0);
+});
+
 t.test(
   'endpoint.changed goes to hosts concerned and to followers that carry the network, to nobody else',
   async (t) => {
@@ -560,6 +587,7 @@ t.test('a deleted host has to register again', async (t) => {
   const h1 = await agent('h1');
   model.deleteHost('h1');
   await until(() => h1.closed !== undefined, 'close');
+  t.equal(host('h1'), undefined, 'it is forgotten');
   await agent('h1');
   t.match(host('h1'), { state: 'up', connected: true });
 });

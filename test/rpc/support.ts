@@ -19,6 +19,19 @@ export class ManualClock implements Clock {
     };
   }
 
+  /** Timers that wait. */
+  get pending(): number {
+    return this.#timers.size;
+  }
+
+  /** The process stands still for so long; what was due meanwhile runs late. */
+  stall(ms: number): void {
+    this.#now += ms;
+    for (const timer of [...this.#timers].filter(({ at }) => at <= this.#now)) {
+      if (this.#timers.delete(timer)) timer.run();
+    }
+  }
+
   advance(ms: number): void {
     const end = this.#now + ms;
     for (;;) {
