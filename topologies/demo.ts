@@ -33,6 +33,7 @@ const EXAMPLE = fileURLToPath(new URL('../../examples/two-tenants.yaml', import.
 /** Everything is attached; the table must be right in this time. */
 const CONVERGENCE_MS = 20_000;
 const REFRESH_MS = 2_000;
+const PARENT_CHECK_MS = 1_000;
 
 /** Exit code: 0 all as it should be (or ended by `signal`), 1 something is not, or could not be started. */
 export async function runDemo(options: DemoOptions): Promise<number> {
@@ -234,6 +235,15 @@ class Demo {
   }
 }
 
+/** `kill` of npm ends npm and its shell only: the demo ends when they are gone, as with Ctrl-C. */
+function endWithParent(stop: AbortController): void {
+  const parent = process.ppid;
+  const watch = setInterval(() => {
+    if (process.ppid !== parent) stop.abort();
+  }, PARENT_CHECK_MS);
+  watch.unref();
+}
+
 async function main(): Promise<number> {
   let values: { once?: boolean; json?: boolean };
   try {
@@ -244,6 +254,7 @@ async function main(): Promise<number> {
   }
   const stop = new AbortController();
   for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(name, () => stop.abort());
+  endWithParent(stop);
   return await runDemo({ once: values.once ?? false, json: values.json ?? false, signal: stop.signal });
 }
 
