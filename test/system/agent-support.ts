@@ -140,10 +140,11 @@ export async function spawnAgent(
   env: Readonly<Record<string, string>> = {},
 ): Promise<SpawnedAgent> {
   const { daemon, socket } = launchAgent(lab, host, options, env);
-  await until(`the agent of ${host.name}`, () => {
+  const started = (): boolean => {
     if (!daemon.running) throw new Error(`the agent of ${host.name} ended: ${daemon.log()}`);
     return daemon.log().includes('"event":"agent.started"');
-  });
+  };
+  await until(`the agent of ${host.name}`, started, 30_000);
   const call: Peer['call'] = async (type, params, callOptions) => {
     const peer = new Peer(await connect({ kind: 'unix', path: socket }), { router: new Router() });
     try {
