@@ -15,6 +15,7 @@ import type {
   PacketQueue,
   PortDescription,
   TlvMapping,
+  UnknownProperty,
 } from './structures.js';
 
 export type Message =
@@ -295,8 +296,7 @@ export interface PacketIn2Properties {
   readonly userdata?: Uint8Array;
   /** State of a packet paused by `controller2` with `pause`, to be sent back unchanged. */
   readonly continuation?: Uint8Array;
-  /** Properties this library does not know. */
-  readonly unknown?: readonly { readonly number: number; readonly data: Uint8Array }[];
+  readonly unknown?: readonly UnknownProperty[];
 }
 /** A packet with properties instead of fixed fields (Nicira 30). */
 export interface NxPacketIn2 extends Header<'nx_packet_in2'>, PacketIn2Properties {}
@@ -315,6 +315,7 @@ export interface NxCtFlush extends Header<'nx_ct_flush'> {
   readonly zone?: number;
   readonly original?: CtTuple;
   readonly reply?: CtTuple;
+  readonly unknown?: readonly UnknownProperty[];
 }
 
 /** Changes the mapping of Geneve options (Nicira 24). `command`: 0 add, 1 delete, 2 clear. */

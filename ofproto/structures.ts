@@ -217,6 +217,12 @@ export type TableFeatureProperty =
   /** A property this library does not know. `data`: everything after type and length. */
   | { readonly type: 'opaque'; readonly number: number; readonly data: Uint8Array };
 
+/** A property this library does not know, or of a length that it does not expect. `data`: everything after type and length. */
+export interface UnknownProperty {
+  readonly number: number;
+  readonly data: Uint8Array;
+}
+
 /** A property of a bundle message (ONF EXT-230), an experimenter's or unknown. `data`: everything after type and length. */
 export interface BundleProperty {
   readonly number: number;
@@ -269,6 +275,7 @@ export interface CtTuple {
   readonly icmpId?: number;
   readonly icmpType?: number;
   readonly icmpCode?: number;
+  readonly unknown?: readonly UnknownProperty[];
 }
 
 /** A mapping of a Geneve option to a tun_metadata field (NXT_TLV_TABLE_MOD). Length in bytes, a multiple of 4. */

@@ -139,9 +139,10 @@ export function readOxm(reader: Reader, end: number): Oxm {
     field = fieldByCode(oxmClass, fieldAndMask >>> 1);
   }
   reader.offset = tlvEnd;
-  if (field === undefined) {
+  // A mask where there can be none: whoever looks for the field must not take its value for an exact one.
+  if (field === undefined || (hasMask && !field.maskable)) {
     field = internOpaque(oxmClass, fieldAndMask >>> 1, hasMask, experimenter);
-    return { field, value: reader.bytes.slice(payload, tlvEnd), mask: undefined };
+    return { field, value: reader.bytes.slice(offset + 4, tlvEnd), mask: undefined };
   }
   const { bytes } = field;
   const size = tlvEnd - payload;

@@ -4,7 +4,8 @@ import { F, type FieldName } from './registry.js';
 
 /**
  * One OXM TLV: a field, its value and, where not the whole value counts, a mask (1 bits are compared or written).
- * For a field this library does not know, `value` is the whole payload of the TLV and `mask` is absent.
+ * For a field this library does not know, or one that came with a mask although it has none, `value` is the whole payload
+ * of the TLV and `mask` is absent.
  */
 export interface Oxm<V extends OxmValue = OxmValue> {
   readonly field: Field<V>;

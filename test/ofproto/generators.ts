@@ -471,6 +471,7 @@ const tuple: fc.Arbitrary<CtTuple> = optional<CtTuple>({
   icmpId: u16,
   icmpType: u8,
   icmpCode: u8,
+  unknown: fc.array(record({ number: fc.constant(0x777), data: bytes }), { minLength: 1, maxLength: 2 }),
 });
 const mappings = list(record({ optionClass: u16, optionType: u8, optionLength: u8, index: u16 }));
 const packetIn2 = optional<Omit<Extract<Message, { type: 'nx_packet_in2' }>, 'type' | 'xid'>>({
@@ -592,8 +593,12 @@ const kinds: fc.Arbitrary<object>[] = [
   fc
     .tuple(
       u8,
-      optional<{ zone?: number; original?: CtTuple; reply?: CtTuple }>({
+      optional<Omit<Extract<Message, { type: 'nx_ct_flush' }>, 'type' | 'xid' | 'ipProto'>>({
         zone: u16,
+        unknown: fc.array(record({ number: fc.constant(0x777), data: bytes }), {
+          minLength: 1,
+          maxLength: 2,
+        }),
         original: tuple,
         reply: tuple,
       }),
