@@ -1,4 +1,5 @@
 /** Our bytes read by others: Open vSwitch's own parser and Wireshark. Skipped only where the programs are not installed. */
+import fc from 'fast-check';
 import t from 'tap';
 import {
   type Action,
@@ -30,7 +31,7 @@ import {
 } from '../../ofproto/index.js';
 import { actionFlow, actionSamples, instructionSamples } from './action-samples.js';
 import { isInstalled, ovsParse, tsharkFields } from './foreign-decoders.js';
-import { fieldSamples, ovsFields, withPrerequisites } from './ovs-generators.js';
+import { fieldSamples, ovsFields, ovsFlow, ovsGroup, withPrerequisites } from './ovs-generators.js';
 import { type Headless, samples, type Wireshark } from './samples.js';
 
 const ovs = isInstalled('ovs-ofctl') ? {} : { skip: 'ovs-ofctl is not installed' };
@@ -163,6 +164,14 @@ t.test('Open vSwitch reads every action and instruction', ovs, async (t) => {
 });
 
 const EXPERIMENTER = 0xffff;
+const INSTRUCTION: Readonly<Record<string, number>> = {
+  goto_table: 1,
+  write_metadata: 2,
+  write_actions: 3,
+  apply_actions: 4,
+  clear_actions: 5,
+  meter: 6,
+};
 /** Action types of OpenFlow 1.3.5 (section 7.2.5); all others are Nicira's. */
 const STANDARD: Readonly<Record<string, number>> = {
   output: 0,
@@ -253,6 +262,36 @@ t.test('Open vSwitch reads every field, with its prerequisites and with a mask',
   );
 });
 
+/** Whole entries at random; what Open vSwitch makes of them is in text.test.ts, letter by letter. */
+const seed = Date.now() & 0x7fffffff;
+const generated = <T>(arbitrary: fc.Arbitrary<T>): T[] => fc.sample(arbitrary, { numRuns: 100, seed });
+for (const flow of generated(ovsFlow)) {
+  capture(
+    { type: 'multipart_reply', xid: 0, multipartType: 'flow', more: false, body: [flow] },
+    {
+      'flow_stats.table_id': flow.tableId,
+      'flow_stats.priority': flow.priority,
+      'flow_stats.cookie': flow.cookie,
+      'flow_stats.packet_count': flow.packetCount,
+      'flow_stats.byte_count': flow.byteCount,
+      'flow_stats.idle_timeout': flow.idleTimeout,
+      'flow_stats.hard_timeout': flow.hardTimeout,
+      'instruction.type': flow.instructions.map(({ type }) => INSTRUCTION[type] ?? EXPERIMENTER),
+    },
+  );
+}
+for (const group of generated(ovsGroup)) {
+  capture(
+    { type: 'multipart_reply', xid: 0, multipartType: 'group_desc', more: false, body: [group] },
+    {
+      'group_desc.type': group.groupType,
+      'group_desc.group_id': group.groupId,
+      'bucket.weight': group.buckets.map(({ weight }) => weight),
+      'bucket.watch_port': group.buckets.map(({ watchPort }) => watchPort),
+    },
+  );
+}
+
 t.test('Wireshark reads every type of message, action, instruction and field', wireshark, async (t) => {
   const names = new Set([
     'type',
@@ -271,7 +310,9 @@ t.test('Wireshark reads every type of message, action, instruction and field', w
   );
   t.equal(rows.length, captured.length);
   const problems = captured.flatMap(({ bytes, expected }, index) =>
-    check(rows[index] ?? {}, bytes, expected).map((problem) => `${index + 1} ${problem}`),
+    check(rows[index] ?? {}, bytes, expected).map(
+      (problem) => `seed ${seed} message ${index + 1} ${problem}`,
+    ),
   );
   t.same(problems, []);
 });
