@@ -83,7 +83,7 @@ export class Connection {
     socket.setNoDelay(true);
     socket.on('data', (bytes: Buffer) => this.#read(bytes));
     socket.on('error', (error) => this.#end(error.message));
-    socket.on('end', () => this.#end('closed by the switch'));
+    socket.on('end', () => this.close('closed by the switch'));
     socket.on('close', () => this.#end('closed'));
   }
 

@@ -57,6 +57,8 @@ export class Requests {
         }
       }
       expectation.send();
+      // Sending may have ended the connection: the switch does not read.
+      if (this.#closed !== undefined) return reject(closedError(what, this.#closed));
       const finish = (): void => {
         clearTimeout(timer);
         signal?.removeEventListener('abort', onAbort);

@@ -78,7 +78,8 @@ export class TransactionQueue {
       upload.reverse();
       const outcome = { errors: [], committed: false };
       this.#running.push({ transaction, bundled, upload, phase: 'waiting', ...outcome, resolve, reject });
-      this.#progress();
+      // One more to wait is no progress of those in front.
+      if (this.#running.length === 1) this.#progress();
       this.#pump();
     });
   }

@@ -1,10 +1,16 @@
 import fc from 'fast-check';
 import t from 'tap';
+import { Connection } from '../../controller/channel/connection.js';
 import { Liveness } from '../../controller/channel/liveness.js';
 import { Numbering } from '../../controller/channel/numbering.js';
 import { PacketInGate } from '../../controller/channel/packet-in-gate.js';
 import { ReadGate } from '../../controller/channel/read-gate.js';
 import { TokenBucket } from '../../controller/channel/token-bucket.js';
+import { Requests } from '../../controller/channel/requests.js';
+import { TransactionQueue } from '../../controller/channel/transactions.js';
+import { TurnEncoder } from '../../controller/channel/turn-encoder.js';
+import { withDefaults } from '../../controller/channel/options.js';
+import { socketPair } from '../rpc/support.js';
 import { waitFor } from '../support/wait-for.js';
 
 t.test('numbering: ranges never overlap and never wrap, xid 0 is never given', (t) => {
@@ -149,4 +155,49 @@ t.test('liveness: a stalled event loop of ours is not held against the peer', as
   t.teardown(() => liveness.stop());
   await waitFor('questions after the stall', () => asked >= 3 || dead);
   t.notOk(dead);
+});
+
+t.test('a switch that stops answering is found out, whatever it is sent meanwhile', async (t) => {
+  let stuck: string | undefined;
+  const queue = new TransactionQueue(
+    { write: () => true, congested: false },
+    { bundles: true, timeoutMs: 250, stuck: (what) => (stuck ??= what) },
+  );
+  const numbering = new Numbering();
+  const submit = () => queue.submit(new TurnEncoder(numbering).transaction({ chunks: [] }));
+  const submitted = [submit()];
+  const more = setInterval(() => submitted.push(submit()), 5);
+  t.teardown(() => clearInterval(more));
+  await waitFor('the watchdog', () => stuck !== undefined, 3_000);
+  t.match(stuck, /transaction of bundle 1 made no progress for 250 ms while finishing/);
+  clearInterval(more);
+  queue.close('over');
+  const outcomes = await Promise.allSettled(submitted);
+  t.ok(outcomes.every((outcome) => outcome.status === 'rejected' && outcome.reason.code === 'switch.closed'));
+});
+
+t.test('a request whose sending ends the connection is rejected at once', async (t) => {
+  const requests = new Requests(10);
+  const answer = requests.expect(1, {
+    what: 'test',
+    timeoutMs: 60_000,
+    accept: () => true,
+    send: () => requests.close('the switch does not read'),
+  });
+  await t.rejects(answer, { code: 'switch.closed', message: /does not read/ });
+  t.equal(requests.size, 0);
+});
+
+t.test('a peer that ends its side and leaves ours unread does not keep the socket', async (t) => {
+  const [client, server] = await socketPair({ allowHalfOpen: true });
+  t.teardown(() => client.destroy());
+  let reason: string | undefined;
+  const receiver = { message: () => {}, malformed: () => {}, drained: () => {}, closed: () => {} };
+  const connection = new Connection(server, withDefaults({}), receiver, (why) => (reason = why));
+  client.pause();
+  connection.write(new Uint8Array(16 << 20));
+  client.end();
+  await waitFor('the end', () => reason !== undefined);
+  t.equal(reason, 'closed by the switch');
+  await waitFor('the socket is closed', () => server.destroyed, 5_000);
 });

@@ -46,13 +46,15 @@ export class ManualClock implements Clock {
 }
 
 /** The two ends of one TCP connection over loopback. */
-export async function socketPair(): Promise<[Socket, Socket]> {
+export async function socketPair(
+  options: { readonly allowHalfOpen?: boolean } = {},
+): Promise<[Socket, Socket]> {
   const server = createServer();
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
   const address = server.address();
   if (address === null || typeof address === 'string') throw new Error('no port');
-  const client = connect(address.port, '127.0.0.1');
+  const client = connect({ port: address.port, host: '127.0.0.1', ...options });
   const [[accepted]] = await Promise.all([once(server, 'connection'), once(client, 'connect')]);
   server.close();
   client.setNoDelay(true);
