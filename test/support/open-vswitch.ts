@@ -75,6 +75,14 @@ export class OpenVSwitch {
     return stdout;
   }
 
+  /** `ovs-appctl` against ovs-vswitchd. */
+  async appctl(...args: string[]): Promise<string> {
+    const { stdout } = await run('ovs-appctl', ['-t', this.#socket('vswitchd.ctl'), ...args], {
+      maxBuffer: 1 << 30,
+    });
+    return stdout;
+  }
+
   /** What `ovs-ofctl` takes in the place of a bridge's name. */
   managementSocket(bridge: string): string {
     return `unix:${this.#socket(`${bridge}.mgmt`)}`;
