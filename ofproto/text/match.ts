@@ -1,6 +1,6 @@
 /**
  * Matches as `ovs-ofctl` writes them: its names, its order, protocols by their short names (match_format in lib/match.c of
- * Open vSwitch). Unlike it, fields that it forgets to print are printed, at the end.
+ * Open vSwitch). What it leaves out (some masks of tunnel fields, most ERSPAN and NSH fields) is written here.
  */
 import { portFrom16 } from '../codec/action-codec.js';
 import { canonicalOxm } from '../oxm/canonical.js';
@@ -81,9 +81,8 @@ const hexText = (value: number | bigint, mask?: number | bigint): string =>
   mask === undefined ? hex(value) : `${hex(value)}/${hex(mask)}`;
 const decimalText = (value: number, mask?: number): string =>
   mask === undefined ? `${value}` : `${prefixed(value)}/${prefixed(mask)}`;
-/** Fields that are written without their mask. */
+/** For fields without masks. */
 const bareDecimal = (value: number): string => `${value}`;
-const bareHex = (value: number): string => hex(value);
 const labelText = (value: number, mask?: number): string =>
   mask === undefined ? prefixed(value, 5) : `${prefixed(value, 5)}/${prefixed(mask, 5)}`;
 const byteText = (value: number, mask?: number): string =>
@@ -227,10 +226,10 @@ function writeTunnel(parts: Parts): void {
   parts.write(ipv4Text, { tun_src: F.tun_src, tun_dst: F.tun_dst });
   parts.write(ipv6Text, { tun_ipv6_src: F.tun_ipv6_src, tun_ipv6_dst: F.tun_ipv6_dst });
   parts.write(decimalText, { tun_gbp_id: F.tun_gbp_id });
-  parts.write(bareHex, { tun_gbp_flags: F.tun_gbp_flags });
-  parts.write(bareDecimal, { tun_erspan_ver: F.tun_erspan_ver });
-  parts.write(bareHex, { gtpu_flags: F.tun_gtpu_flags });
-  parts.write(bareDecimal, { gtpu_msgtype: F.tun_gtpu_msgtype });
+  parts.write(hexText, { tun_gbp_flags: F.tun_gbp_flags });
+  parts.write(decimalText, { tun_erspan_ver: F.tun_erspan_ver });
+  parts.write(hexText, { gtpu_flags: F.tun_gtpu_flags });
+  parts.write(decimalText, { gtpu_msgtype: F.tun_gtpu_msgtype });
   parts.write(tunnelFlagsText, { tun_flags: F.tun_flags });
 }
 

@@ -7,7 +7,7 @@ import t from 'tap';
 import { type DecodeError, Decoder, encode, type Message, MessageTooLong } from '../../ofproto/index.js';
 import { messageKinds } from './generators.js';
 
-const rounds = Number(process.env['WEFT_FUZZ'] ?? 200_000);
+const rounds = Number(process.env['WEFT_FUZZ'] ?? 100_000);
 const seed = Number(process.env['WEFT_FUZZ_SEED'] ?? Date.now() & 0x7fffffff);
 
 /** xorshift32: a failure names the seed, and the same seed gives the same bytes. */

@@ -94,6 +94,7 @@ t.test('matches', async (t) => {
     [{ reg0: [0, 0], in_port: Port.LOCAL }, 'in_port=LOCAL'],
     // Fields that ovs-ofctl forgets or does not know are written all the same.
     [{ tun_erspan_idx: 5 }, 'tun_erspan_idx=0x5'],
+    [{ tun_gbp_flags: [0x08, 0x48] }, 'tun_gbp_flags=0x8/0x48'],
     [{ in_phy_port: 7, pbb_isid: [0x10, 0xf0] }, 'in_phy_port=7,pbb_isid=16/0xf0'],
     [{ tun_metadata0: Uint8Array.of(0, 0x12) }, 'tun_metadata0=0x12'],
   ];
