@@ -21,6 +21,12 @@ export interface RecordChange<T extends Table = Table> {
 
 export const META_ID = 'cluster';
 
+/**
+ * How far one snapshot may move the generations. Agents may know larger ones than a store that was restored from a backup, but
+ * one that makes them up must not use up what a number can hold.
+ */
+const LONGEST_STEP = 2 ** 32;
+
 export class State {
   readonly indexes = new Indexes();
   readonly #tables: { readonly [T in Table]: Map<string, Records[T]> } = {
@@ -63,9 +69,13 @@ export class State {
     this.#store(table, id, record);
   }
 
-  /** A generation for a new attachment: larger than every one before, in the whole cluster. Inside of an operation only. */
+  /**
+   * A generation for a new attachment: larger than every one before, in the whole cluster, and at least `atLeast`, within
+   * reason. Inside of an operation only.
+   */
   nextGeneration(atLeast = 0): number {
-    const generation = Math.max((this.get('meta', META_ID)?.generation ?? 0) + 1, atLeast);
+    const last = this.get('meta', META_ID)?.generation ?? 0;
+    const generation = Math.max(last + 1, Math.min(atLeast, last + LONGEST_STEP));
     this.set('meta', META_ID, { generation });
     return generation;
   }

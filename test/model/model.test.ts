@@ -398,6 +398,15 @@ await t.test('snapshots: generations decide who is right', async (t) => {
   });
   t.same([again.stale, again.removed], [[], []]);
   t.same(model.facts(), facts, 'the same snapshot again changes nothing');
+
+  const invented = [at('acme/n/a', 'veth1', Number.MAX_SAFE_INTEGER), at('acme/n/x', 'v', 2 ** 52)];
+  const { accepted } = await model.mergeSnapshot({ host: 'h1', epoch: 1, attachments: invented });
+  t.equal(accepted.length, 2);
+  const later = await model.attach({ endpoint: 'acme/n/a', host: 'h2', interface: 'veth1' });
+  t.ok(
+    Number.isSafeInteger(later.generation) &&
+      accepted.every(({ generation }) => generation < later.generation),
+  );
   await opened.close();
 });
 
