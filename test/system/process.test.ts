@@ -1,5 +1,5 @@
 /** `weft controller` as a process of its own: the commands, ends of every kind, signals, the store that comes late. */
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -100,6 +100,13 @@ vnis: 20001-20010
   t.match((await run(0, 'delete', 'network', 'acme/web', '--cascade')).out, /2 deleted/);
   t.match((await run(0, 'delete', '--all')).out, /tenant +acme +deleted/);
   t.same((await run(0, 'get', 'all', '--json')).json(), []);
+  const metrics = (await http(controller, 'GET', '/metrics')).body.matchAll(/^# HELP (weft_\w+)/gm);
+  const page = readFileSync('docs/operations.md', 'utf8');
+  t.same(
+    [...metrics].map(([, name = '']) => name).filter((name) => !page.includes(name)),
+    [],
+    'every metric is in docs/operations.md',
+  );
   t.match((await run(0, 'log', 'debug', '--component', 'http', '--json')).json(), {
     levels: { http: 'debug' },
   });
