@@ -49,10 +49,6 @@ class Parts {
     return oxm;
   }
 
-  has(field: Field): boolean {
-    return this.parts.has(field);
-  }
-
   /** The value of a field that must match as a whole; the field stays. */
   exact(field: Field): number | undefined {
     const oxm = this.parts.get(field);
@@ -199,8 +195,10 @@ function writeProtocol(parts: Parts, ethertype: number | undefined, protocol: nu
   }
 }
 
-/** Fields of Ethernet; all others of packets need `eth_type`. */
-const ETHERNET: readonly Field[] = [F.eth_src, F.eth_dst, F.eth_type, F.vlan_vid, F.vlan_pcp, F.vlan_tci];
+/** Fields of Ethernet, by name; all others of packets need `eth_type`. They count even where their mask is zero. */
+const ETHERNET: ReadonlySet<string> = new Set(
+  [F.eth_src, F.eth_dst, F.eth_type, F.vlan_vid, F.vlan_pcp, F.vlan_tci].map(({ ovsName }) => ovsName),
+);
 
 /** Returns whether recirculated packets are meant: of those a match says that they are Ethernet. */
 function writeConnection(parts: Parts): boolean {
@@ -268,7 +266,7 @@ function writeTransport(parts: Parts): void {
 export function formatMatch(match: Match): string {
   const parts = new Parts(match);
   const ethertype = parts.exact(F.eth_type);
-  const isEthernet = ETHERNET.some((field) => parts.has(field));
+  const isEthernet = match.some(({ field }) => ETHERNET.has(field.ovsName));
   if (writeConnection(parts) && isEthernet) parts.text.push('eth');
   writeProtocol(parts, ethertype, parts.exact(F.ip_proto));
   const registers = splitRegisters(parts);
