@@ -37,6 +37,8 @@ const topologies = {
   },
 } as const;
 
+t.setTimeout(300_000);
+
 t.test('mininet under the controller', async (t) => {
   const lab = await Lab.create({ name: 'mininet', hosts: [{ name: 'm', vtepIp: false, uplink: false }] });
   t.teardown(() => lab.destroy());
