@@ -102,7 +102,10 @@ export class DatapathController {
       const waiter = turn.waiter(datapathId);
       const datapath = this.#datapaths.get(datapathId);
       if (datapath === undefined) waiter.settle('disconnected');
-      else datapath.take(batch, parts, waiter);
+      else {
+        datapath.take(batch, parts, waiter);
+        this.#dispose(datapath); // it may have been away, and nobody's any more
+      }
     }
     return turn;
   }

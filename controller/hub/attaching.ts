@@ -58,8 +58,6 @@ export async function acknowledgedByHome(
 ): Promise<void> {
   const { datapathId } = home;
   for (;;) {
-    // What a switch refuses while it is brought into line belongs to no turn.
-    const wasReady = switches.connection(datapathId) === 'ready';
     let answer: SwitchAnswer;
     try {
       await switches.waitForSync(datapathId, { signal });
@@ -72,10 +70,9 @@ export async function acknowledgedByHome(
       throw error;
     }
     if (answer.ok) {
+      // What was refused while the switch was brought into line, or to an attach before this one, belongs to no turn of now.
       const about = ` object ${home.number}`;
-      const before = wasReady
-        ? []
-        : switches.refusals(datapathId).filter(({ owner }) => owner.endsWith(about));
+      const before = switches.refusals(datapathId).filter(({ owner }) => owner.endsWith(about));
       if (before.length > 0) throw refused(home, { ...answer, refused: before });
       return;
     }

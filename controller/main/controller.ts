@@ -212,6 +212,8 @@ export class WiredController implements Controller {
       }),
       channel.onDown((session) => {
         this.#datapaths.removeSession(session);
+        const { datapathId } = session;
+        if (this.#datapaths.statusOf(datapathId) === undefined) this.#ports.forget(datapathId);
       }),
       channel.onPortStatus((session, status) => {
         this.#ports.changed(session, status);

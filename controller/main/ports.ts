@@ -5,8 +5,8 @@ import type { DatapathId } from '../model/facts.js';
 import type { FactInputs } from '../datapath/index.js';
 
 /**
- * Port facts, from what switches say of their ports. The ports of a switch that is away stay: what was true when it left is the
- * best guess of what it forwards to.
+ * Port facts, from what switches say of their ports. The ports of a switch that is away stay, as long as a host claims it: what
+ * was true when it left is the best guess of what it forwards to.
  */
 export class PortFacts {
   /** By datapath: numbers of its ports by name, as written; an input shows a write only after the next settlement. */
@@ -28,6 +28,14 @@ export class PortFacts {
       if (!now.has(name)) this.facts.ports.delete(`${datapathId}/${name}`);
     }
     this.onChange();
+  }
+
+  /** Nobody's switch is gone. */
+  forget(datapathId: DatapathId): void {
+    for (const name of this.#ports.get(datapathId)?.keys() ?? []) {
+      this.facts.ports.delete(`${datapathId}/${name}`);
+    }
+    if (this.#ports.delete(datapathId)) this.onChange();
   }
 
   changed({ datapathId }: SwitchSession, { reason, port }: PortStatus): void {

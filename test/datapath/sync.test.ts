@@ -398,6 +398,18 @@ t.test(
     t.match(controller.statusOf(datapathId(5)), { state: 'unclaimed' });
     emulated.drop();
     await waitFor('forgotten', () => controller.statusOf(datapathId(5)) === undefined);
+
+    const away = await rig.connect(2);
+    await rig.synced(2);
+    away.drop();
+    await waitFor('away', () => controller.statusOf(datapathId(2))?.state === 'disconnected');
+    controller.facts.hosts.delete('h2');
+    controller.settle();
+    t.equal(
+      controller.statusOf(datapathId(2)),
+      undefined,
+      'forgotten as well where nobody claims it while it is away',
+    );
   },
 );
 

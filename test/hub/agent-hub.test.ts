@@ -403,6 +403,14 @@ t.test('an entry refused while the switch was brought into line is told as well'
     message: /bridge\.local object 1 with OFPFMFC_TABLE_FULL/,
   });
   t.equal(await attach(11), undefined, "another endpoint's refusal is not this one's");
+
+  switches.refused.set(datapath(1), refused(1));
+  const again = failure(h1.peer.call(EndpointAttach, { endpoint: 'acme/web/a', interface: 'v1' }));
+  t.match(await again, { code: 'endpoint.refused' }, 'nor does it become true by asking once more');
+  switches.refused.set(datapath(1), []);
+  t.match(await h1.peer.call(EndpointAttach, { endpoint: 'acme/web/a', interface: 'v1' }), {
+    acknowledged: true,
+  });
 });
 
 t.test('an endpoint deleted or moved while its attach waits', async (t) => {

@@ -178,6 +178,12 @@ t.test('port facts follow the switch', async (t) => {
   ports.up(session(port('a', 4)));
   t.equal(at('a')?.number, 4, 'a restarted switch has renumbered its ports');
   t.equal(at('b'), undefined);
+
+  const before = changes;
+  ports.forget('d1');
+  ports.forget('d1');
+  t.equal(at('a'), undefined);
+  t.equal(changes, before + 1);
 });
 
 t.test('who waits for a port is woken by it, or gives up', async (t) => {
