@@ -71,7 +71,7 @@ export async function compare(
   const held = await collect(actual, pause);
   const read = held.size;
   const whole = new Set<Scope>();
-  const isAway = ({ key }: ScopedEntry): boolean => !held.has(key) && !skip(key);
+  const isAway = ({ key }: ScopedEntry): boolean => !held.has(key);
   for (const scope of scopes.subscriptions(datapathId)) {
     if (!takesWhole(scope) || !every(scope.entries.values(), isAway)) continue;
     whole.add(scope);

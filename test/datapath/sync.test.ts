@@ -102,6 +102,28 @@ t.test('a switch is read, and brought into line; read again it is sent nothing',
   holds(t, restarted, again);
 });
 
+t.test('switches that come up empty together are sent one encoding of what they share', async (t) => {
+  const rig = await start(t);
+  const { controller, channel } = rig;
+  const switches = [await rig.connect(1), await rig.connect(2)];
+  await rig.synced(1, 2);
+  const before = { ...controller.counters };
+  for (const { tables } of switches) tables.clear();
+  const sessions = [...channel.sessions.values()];
+  for (const session of sessions) {
+    controller.removeSession(session);
+    controller.addSession(session);
+  }
+  // A change while they are read is part of it.
+  setEndpoint(controller.facts, WEB, 3);
+  await controller.settle().all();
+  for (const emulated of switches) holds(t, rig, emulated);
+  const { entriesEncoded, entriesSent, transactions } = controller.counters;
+  t.equal(entriesEncoded - before.entriesEncoded, 8 + 2 * 2, 'what they share, and two ports of each');
+  t.equal(entriesSent - before.entriesSent, 2 * 10);
+  t.equal(transactions - before.transactions, 2, 'each in one bundle');
+});
+
 t.test('changes go to the subscribers of their scope, and turns are acknowledged by barrier', async (t) => {
   const rig = await start(t);
   const { controller } = rig;
