@@ -115,12 +115,10 @@ export class EtcdClient {
   /** A watch on the first member that is ready; its errors are the caller's, `lost` tells that one came. */
   async watch(): Promise<ClientDuplexStream<WatchRequest, WatchResponse>> {
     const member = await this.#readyMember(Date.now() + this.timeoutMs);
-    return member.makeBidiStreamRequest(
-      WATCH.path,
-      WATCH.request.encode,
-      WATCH.response.decode,
-      new Metadata(),
-    );
+    const metadata = new Metadata();
+    // Else a member that has lost the others says nothing for ever, and leaves the watch open.
+    metadata.set('hasleader', 'true');
+    return member.makeBidiStreamRequest(WATCH.path, WATCH.request.encode, WATCH.response.decode, metadata);
   }
 
   /** The connection of a watch has ended. */

@@ -16,7 +16,7 @@ export async function freePort(): Promise<number> {
   return port;
 }
 
-/** One member; may be started, killed and started again on the same data. */
+/** One member, of a cluster of its own unless `cluster` made it; may be started, killed and started again on the same data. */
 export class EtcdServer {
   readonly url: string;
   readonly #folder = mkdtempSync(join(tmpdir(), `weft-etcd-${process.pid}-`));
@@ -24,13 +24,29 @@ export class EtcdServer {
   #process: ChildProcess | undefined;
   #output = '';
 
-  private constructor(port: number, peerPort: number) {
+  #cluster: string;
+
+  private constructor(
+    readonly name: string,
+    port: number,
+    peerPort: number,
+  ) {
     this.url = `http://127.0.0.1:${port}`;
     this.#peerUrl = `http://127.0.0.1:${peerPort}`;
+    this.#cluster = `${name}=${this.#peerUrl}`;
   }
 
-  static async create(): Promise<EtcdServer> {
-    return new EtcdServer(await freePort(), await freePort());
+  static async create(name = 'test'): Promise<EtcdServer> {
+    return new EtcdServer(name, await freePort(), await freePort());
+  }
+
+  /** Members of one cluster, none of them started. */
+  static async cluster(...names: string[]): Promise<EtcdServer[]> {
+    const members: EtcdServer[] = [];
+    for (const name of names) members.push(await EtcdServer.create(name));
+    const cluster = members.map((member) => member.#cluster).join();
+    for (const member of members) member.#cluster = cluster;
+    return members;
   }
 
   /** Returns at once; clients find out when it is ready. */
@@ -38,13 +54,13 @@ export class EtcdServer {
     this.#process = spawn(
       'etcd',
       [
-        ['--name', 'test'],
+        ['--name', this.name],
         ['--data-dir', this.#folder],
         ['--listen-client-urls', this.url],
         ['--advertise-client-urls', this.url],
         ['--listen-peer-urls', this.#peerUrl],
         ['--initial-advertise-peer-urls', this.#peerUrl],
-        ['--initial-cluster', `test=${this.#peerUrl}`],
+        ['--initial-cluster', this.#cluster],
         ['--logger', 'zap'],
         ['--log-level', 'error'],
       ].flat(),

@@ -10,6 +10,7 @@ import type { Store, StoreState } from '../../controller/store/store.js';
 import { storeConformance, takeUntil } from '../store/conformance.js';
 import { EtcdServer } from './etcd-support.js';
 
+t.setTimeout(120_000);
 const server = await EtcdServer.create();
 server.start();
 t.teardown(() => server.remove());
@@ -109,6 +110,29 @@ await t.test('it survives the loss of the store: states, errors, watches without
     ['after/1', 'after/2'],
   );
   t.ok(await store.get('before'));
+});
+
+await t.test('a watch on a member that has lost the others is not taken for a quiet one', async (t) => {
+  const [member, ...others] = await EtcdServer.cluster('one', 'two', 'three');
+  if (member === undefined) throw new Error('no members');
+  for (const server of [member, ...others]) {
+    t.teardown(() => server.remove());
+    server.start();
+  }
+  const store = open(newRoot(), member.url);
+  await becomes(store, 'ready');
+  const { revision } = await store.list('');
+  const batches = store.watch('', revision)[Symbol.asyncIterator]();
+  const first = batches.next();
+  await write(store, put('before'));
+  t.match(await first, { value: { events: [{ record: { key: 'before' } }] } });
+  const next = batches.next();
+  for (const other of others) await other.kill();
+  await becomes(store, 'lost');
+  for (const other of others) other.start();
+  await becomes(store, 'ready');
+  await write(store, put('after'));
+  t.match(await next, { value: { events: [{ record: { key: 'after' } }] } });
 });
 
 await t.test('a member that is down is passed over', async (t) => {
