@@ -1,18 +1,12 @@
-/** Models on real embedded stores, for the tests of this folder. */
+/** Models that can be opened again on the same folder, and intents made in code; `helpers.ts` has the rest. */
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Test } from 'tap';
-import {
-  type FactChange,
-  type IntentObject,
-  Model,
-  ModelError,
-  type ModelOptions,
-  type Problem,
-} from '../../controller/model/index.js';
+import { type IntentObject, Model, type ModelOptions, type Problem } from '../../controller/model/index.js';
 import { LevelStore } from '../../controller/store/level.js';
+import { Follower, problemsOf } from './helpers.js';
 
 /** A model and the folder that its store is in. */
 export interface Opened {
@@ -52,32 +46,14 @@ export function openNew(t: Test, options?: ModelOptions): Promise<Opened> {
 export const example = (path: string): string =>
   readFileSync(fileURLToPath(new URL(`../../../examples/${path}`, import.meta.url)), 'utf8');
 
-/** The problems that a request is refused with. */
-export async function refusedWith(request: Promise<unknown>): Promise<readonly Problem[]> {
-  try {
-    await request;
-  } catch (error) {
-    if (error instanceof ModelError) return error.problems.filter(({ severity }) => severity === 'error');
-    throw error;
-  }
-  throw new Error('the request was not refused');
-}
+/** What a request is refused for; warnings that come with it are left out. */
+export const refusedWith = async (request: Promise<unknown>): Promise<readonly Problem[]> =>
+  (await problemsOf(request)).filter(({ severity }) => severity === 'error');
 
 export const codesOf = (problems: readonly Problem[]): string[] => problems.map(({ code }) => code);
 
 /** What somebody knows who has only heard the changes. */
-export function follow(model: Model): Map<string, unknown> {
-  const known = new Map<string, unknown>();
-  const hear = (changes: readonly FactChange[]) => {
-    for (const { kind, key, value } of changes) {
-      if (value === undefined) known.delete(`${kind} ${key}`);
-      else known.set(`${kind} ${key}`, value);
-    }
-  };
-  hear(model.facts());
-  model.onFacts(hear);
-  return known;
-}
+export const follow = (model: Model): ReadonlyMap<string, unknown> => new Follower(model).facts;
 
 /** Every fact by kind and key, as `follow` collects them. */
 export const factsOf = (model: Model): Map<string, unknown> =>
