@@ -1,6 +1,6 @@
 /**
- * The controller's configuration: what may stand in the file given with `--config`, with every default. The reference
- * in docs/operations.md is generated from this schema, so descriptions are written for operators.
+ * The controller's configuration: what may stand in the file given with `--config`, with every default. docs/configuration.md
+ * is made from this schema, so descriptions are written for operators.
  */
 import Type, { type Static } from 'typebox';
 

@@ -7,7 +7,7 @@ import t from 'tap';
 import { ControllerProcess, http, type HttpAnswer } from './process-support.js';
 
 const folder = mkdtempSync(join(tmpdir(), `weft-process-${process.pid}-`));
-t.setTimeout(300_000);
+t.setTimeout(600_000);
 t.teardown(() => rmSync(folder, { recursive: true, force: true }));
 
 type Document = Readonly<Record<string, unknown>>;

@@ -9,7 +9,7 @@ import { EtcdServer, freePort } from './etcd-support.js';
 import { ControllerProcess, http, weft } from './process-support.js';
 
 const folder = mkdtempSync(join(tmpdir(), `weft-process-${process.pid}-`));
-t.setTimeout(300_000);
+t.setTimeout(600_000);
 t.teardown(() => rmSync(folder, { recursive: true, force: true }));
 let files = 0;
 /** A path of its own in the test's folder. */
