@@ -28,7 +28,7 @@ export const vlan: App = {
   name: 'vlan',
   id: 6,
   declare(d) {
-    const { placements } = placementsOf(d);
+    const { placements, members } = placementsOf(d);
 
     d.entries('networks', d.facts.networks, (context, network) => {
       if (network.encapsulation !== 'vlan') return;
@@ -70,6 +70,17 @@ export const vlan: App = {
         match: [R.network.match(network.number), R.origin.match(Origin.local), oxm(F.eth_dst, mac)],
         apply: outTagged(network.tag),
         object: number,
+      });
+    });
+
+    d.entries('hosts without uplink', members, (context, { network, host, datapathId }) => {
+      if (network.encapsulation !== 'vlan' || datapathId === undefined) return;
+      if (context.get(d.facts.hosts, host)?.uplink !== undefined) return;
+      context.report(datapathId, {
+        code: 'vlan.host.no-uplink',
+        subject: host,
+        message: `host ${host} has endpoints of VLAN networks and no uplink: they reach each other only`,
+        fix: 'start its agent with --uplink',
       });
     });
   },

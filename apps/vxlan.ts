@@ -51,6 +51,17 @@ export const vxlan: App = {
     d.entries('remote endpoints', placements, remoteEndpoint);
     d.entries('tunnel addresses', d.facts.hosts, tunnelAddresses);
     declareReplication(d, members);
+    d.entries('hosts without tunnel address', members, (context, member) => {
+      const { network, host, datapathId, vtepIpv4, vtepIpv6 } = member;
+      if (network.encapsulation !== 'vxlan' || (vtepIpv4 ?? vtepIpv6) !== undefined) return;
+      if (datapathId === undefined) return;
+      context.report(datapathId, {
+        code: 'vxlan.host.no-tunnel-address',
+        subject: host,
+        message: `host ${host} has endpoints of VXLAN networks and no tunnel address: they reach each other only`,
+        fix: 'start its agent with --vtep-ip',
+      });
+    });
   },
 };
 

@@ -14,6 +14,16 @@ export interface RefusedEntry {
   readonly error: string;
 }
 
+/** Facts that cannot work as they stand, reported by an app. */
+export interface Problem {
+  /** `vxlan.host.no-tunnel-address` */
+  readonly code: string;
+  /** The host or object it is about. */
+  readonly subject: string;
+  readonly message: string;
+  readonly fix: string;
+}
+
 /** `unclaimed`: connected, and no agent claims it, so that nothing is desired of it and it is not read. */
 export type DatapathState = 'disconnected' | 'unclaimed' | 'reading' | 'writing' | 'in-sync' | 'degraded';
 
@@ -27,6 +37,8 @@ export interface DatapathStatus {
   /** Flow entries, groups and meters that it should hold. */
   readonly entries: number;
   readonly refused: readonly RefusedEntry[];
+  /** As long as they stand. */
+  readonly problems: readonly Problem[];
   /** Entries that audits found missing, extra, changed, or of somebody else's making, and put right. */
   readonly healed: {
     readonly missing: number;

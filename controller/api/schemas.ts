@@ -121,6 +121,13 @@ export const ObjectView = Type.Object({
   status: Type.Unknown({ description: 'Allocated and observed values' }),
 });
 
+const Problem = Type.Object({
+  code: Type.String({ description: 'For programs: vxlan.host.no-tunnel-address' }),
+  subject: Type.String({ description: 'The host or object it is about' }),
+  message: Type.String({ description: 'What does not work, and why' }),
+  fix: Type.String({ description: 'What to do about it' }),
+});
+
 const DatapathStatus = Type.Object({
   datapathId: Type.String(),
   host: Type.Optional(Type.String()),
@@ -128,6 +135,7 @@ const DatapathStatus = Type.Object({
   remoteAddress: Type.Optional(Type.String()),
   entries: Type.Integer({ description: 'Flow entries, groups and meters that it should hold' }),
   refused: Type.Array(RefusedEntry),
+  problems: Type.Array(Problem, { description: 'Facts that cannot work as they stand' }),
   healed: Type.Object({
     missing: Type.Integer(),
     extra: Type.Integer(),

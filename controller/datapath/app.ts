@@ -8,6 +8,7 @@ import type {
   PortFact,
   TenantFact,
 } from '../model/facts.js';
+import type { Problem } from './problems.js';
 import type { FlowSpec, GroupSpec, MeterSpec, ScopeName } from './entry.js';
 
 /** The facts, and indexes over them that more than one app reads. */
@@ -42,6 +43,11 @@ export interface EntryContext extends Omit<Context<never>, 'emit'> {
   meter(scope: ScopeName, meter: MeterSpec): void;
   /** Puts the entries of a scope onto a switch. `global` and `host:<name>` go to the switch of each claimed host by themselves. */
   subscribe(datapathId: DatapathId, scope: ScopeName): void;
+  /**
+   * Tells people of facts that cannot work as they stand; it stands in the status of the switch as long as it is reported. Reports
+   * of one problem by several instances are one.
+   */
+  report(datapathId: DatapathId, problem: Problem): void;
 }
 
 /**

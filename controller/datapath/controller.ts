@@ -56,6 +56,7 @@ export class DatapathController {
     this.#readTimeoutMs = options.readTimeoutMs ?? 60_000;
     this.#environment = {
       scopes: this.#desired.scopes,
+      problems: this.#desired.problems,
       numbering,
       explainer: new Explainer(this.#desired),
       counters: this.#counters,
@@ -242,11 +243,14 @@ export class DatapathController {
     }
   }
 
-  #report({ settlement, conflicts }: DesiredChanges): void {
+  #report({ settlement, conflicts, problems }: DesiredChanges): void {
     for (const runs of settlement.runs.values()) this.#counters.derivationRuns += runs;
     for (const failure of settlement.failures) this.#emit({ kind: 'failure', failure });
     for (const conflict of [...settlement.conflicts, ...conflicts])
       this.#emit({ kind: 'conflict', conflict });
+    for (const { datapathId, problem, solved } of problems) {
+      this.#emit({ kind: solved ? 'solved' : 'problem', datapathId, problem });
+    }
   }
 
   #emit(event: DatapathEvent): void {

@@ -25,6 +25,7 @@ import type {
 import type { App, AppDeclaration, EntryContext, Facts } from './app.js';
 import { type CompiledEntry, EntryCompiler, missEntry, type Owner } from './compile.js';
 import { type DesiredEntry, SCOPE_KINDS, type ScopeName, scopeKind } from './entry.js';
+import { type Problem, type ProblemChange, ProblemTable } from './problems.js';
 import type { Pipeline, Table } from './pipeline.js';
 import { type EntryConflict, type Rule, type ScopeChanges, ScopeTables } from './scopes.js';
 
@@ -43,7 +44,8 @@ export interface FactInputs {
 /** What a rule emits. */
 type Emission =
   | ({ readonly scope: ScopeName } & CompiledEntry)
-  | { readonly scope: ScopeName; readonly datapathId: DatapathId };
+  | { readonly scope: ScopeName; readonly datapathId: DatapathId }
+  | { readonly problem: Problem; readonly datapathId: DatapathId };
 
 export interface DesiredTablesOptions {
   readonly pipeline: Pipeline;
@@ -53,6 +55,7 @@ export interface DesiredTablesOptions {
 /** What one settlement did to the desired tables. */
 export interface DesiredChanges extends ScopeChanges {
   readonly settlement: Settlement;
+  readonly problems: readonly ProblemChange[];
 }
 
 /** The pipeline's own rules: table misses, and the subscriptions of claimed switches. */
@@ -66,6 +69,7 @@ export class DesiredTables {
   readonly facts: FactInputs;
   readonly pipeline: Pipeline;
   readonly scopes = new ScopeTables();
+  readonly problems = new ProblemTable();
   readonly #compiler: EntryCompiler;
   readonly #facts: Facts;
   readonly #rules: { readonly rule: Rule; readonly owner: Owner; readonly emissions: Derived<Emission> }[] =
@@ -93,7 +97,7 @@ export class DesiredTables {
     for (const { rule, emissions } of this.#rules) {
       for (const { before, after } of settlement.changesOf(emissions)) this.#apply(rule, before, after);
     }
-    return { settlement, ...this.scopes.takeChanges() };
+    return { settlement, problems: this.problems.takeChanges(), ...this.scopes.takeChanges() };
   }
 
   /** The desired table of a switch; empty if no agent claims it. */
@@ -113,7 +117,11 @@ export class DesiredTables {
 
   #apply(rule: Rule, before: Emission | undefined, after: Emission | undefined): void {
     const emission = (after ?? before) as Emission;
-    if ('datapathId' in emission)
+    if ('problem' in emission) {
+      const { datapathId, problem } = emission;
+      const key = `${rule.name} ${problem.code} ${problem.subject}`;
+      this.problems.put(datapathId, key, after === undefined ? undefined : problem);
+    } else if ('datapathId' in emission)
       this.scopes.subscribe(emission.datapathId, emission.scope, after === undefined ? -1 : 1);
     else
       this.scopes.put(rule, emission.scope, emission.key, after === undefined ? undefined : emission.entry);
@@ -223,6 +231,8 @@ class RuleContext implements EntryContext {
     this.#emit(checkScope(scope), this.compiler.meter(this.owner, spec));
   readonly subscribe: EntryContext['subscribe'] = (datapathId, scope) =>
     emitSubscription(this.#context, datapathId, checkScope(scope));
+  readonly report: EntryContext['report'] = (datapathId, problem) =>
+    this.#context.emit(`${datapathId} has ${problem.code} ${problem.subject}`, { datapathId, problem });
 
   #emit(scope: ScopeName, { key, entry }: CompiledEntry): void {
     this.#context.emit(`${scope} ${key}`, { scope, key, entry });

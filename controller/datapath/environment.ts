@@ -3,6 +3,7 @@ import type { Numbering, SwitchSession } from '../channel/index.js';
 import type { DatapathId } from '../model/facts.js';
 import type { Comparison } from './compare.js';
 import type { Explainer } from './explain.js';
+import type { ProblemTable } from './problems.js';
 import type { Scope, ScopeTables } from './scopes.js';
 import type { DatapathCounters, DatapathEvent } from './status.js';
 import type { EncodedPart, PartEncoder } from './turn-batch.js';
@@ -10,6 +11,7 @@ import type { WholeScopes } from './whole-scopes.js';
 
 export interface SyncEnvironment {
   readonly scopes: ScopeTables;
+  readonly problems: ProblemTable;
   readonly numbering: Numbering;
   readonly explainer: Explainer;
   readonly counters: WorkCounters;

@@ -1,6 +1,7 @@
 /** What the controller tells of its switches: state, refusals, counters and events. */
 import type { DatapathId } from '../model/facts.js';
 import type { Conflict, Failure } from '../derive/index.js';
+import type { Problem } from './problems.js';
 import type { EntryConflict } from './scopes.js';
 
 /**
@@ -49,6 +50,8 @@ export interface DatapathStatus {
   readonly inFlight: number;
   /** Entries it would not take, until they hold, change or go. */
   readonly refused: readonly RefusedEntry[];
+  /** What apps report about the facts of this switch. */
+  readonly problems: readonly Problem[];
   /** Differences that audits found and healed, since the controller started. */
   readonly healed: Difference;
   readonly audits: number;
@@ -74,6 +77,8 @@ export type DatapathEvent =
       readonly examples: readonly string[];
     }
   | { readonly kind: 'refused'; readonly datapathId: DatapathId; readonly refused: RefusedEntry }
+  /** An app reports a problem of the facts; later, that it is none any more. */
+  | { readonly kind: 'problem' | 'solved'; readonly datapathId: DatapathId; readonly problem: Problem }
   | { readonly kind: 'state'; readonly datapathId: DatapathId; readonly state: DatapathState }
   /** Reading or writing failed as a whole; it is tried again. */
   | { readonly kind: 'trouble'; readonly datapathId: DatapathId; readonly error: Error }

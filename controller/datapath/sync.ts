@@ -114,6 +114,7 @@ export class DatapathSync {
       waiting: this.#backlog.size,
       inFlight: this.#inFlight.size,
       refused: this.#refusals.list,
+      problems: this.environment.problems.of(this.datapathId),
       healed: this.#healed,
       audits: this.#audits,
       ...(this.#lastRead === undefined ? {} : { lastRead: this.#lastRead }),

@@ -115,7 +115,7 @@ export class WiredController implements Controller {
       listeners: { ...this.#listeners },
       datapaths: this.#datapaths.status().map((status) => {
         const host = hostOf.get(status.datapathId);
-        const { datapathId, state, remoteAddress, entries, refused, healed, lastRead } = status;
+        const { datapathId, state, remoteAddress, entries, refused, problems, healed, lastRead } = status;
         return {
           datapathId,
           ...(host === undefined ? {} : { host }),
@@ -123,6 +123,7 @@ export class WiredController implements Controller {
           ...(remoteAddress === undefined ? {} : { remoteAddress }),
           entries,
           refused,
+          problems,
           healed,
           ...(lastRead === undefined ? {} : { lastAudit: lastRead.getTime() }),
         };

@@ -50,6 +50,14 @@ export function tellDatapathEvent(event: DatapathEvent): Told {
       const text = `datapath ${datapathId} refused an entry of ${refused.owner}: ${refused.error}`;
       return { level: 'warn', text, event: { event: 'datapath.refused', datapathId, ...refused } };
     }
+    case 'problem':
+    case 'solved': {
+      const { kind, datapathId, problem } = event;
+      const solved = kind === 'solved';
+      const text = solved ? `no longer: ${problem.message}` : `${problem.message}; ${problem.fix}`;
+      const told = { event: `datapath.${kind}`, datapathId, ...problem };
+      return { level: solved ? 'info' : 'warn', text, event: told };
+    }
     case 'trouble': {
       const { datapathId, error } = event;
       const text = `datapath ${datapathId} could not be read or written and is tried again: ${error.message}`;
