@@ -188,7 +188,7 @@ t.test('errors become a status and a body', async (t) => {
     },
   ] as const;
   t.match(httpError(new ModelError(problems)), {
-    status: 422,
+    status: 409,
     body: {
       code: 'network.subnet.overlap',
       message: 'overlaps',
