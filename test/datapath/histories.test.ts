@@ -313,7 +313,12 @@ t.test('one more endpoint among 200 members is derived and encoded as among ten'
     rig.network(1);
     for (let host = 1; host <= hosts; host++) rig.host(host);
     rig.controller.settle();
-    const fleet = await EmulatedFleet.start({ count: hosts, controller: controllerAddress, store: false });
+    const fleet = await EmulatedFleet.start({
+      count: hosts,
+      controller: controllerAddress,
+      store: false,
+      reconnectMs: 1000,
+    });
     for (let host = 1; host <= hosts; host++) await rig.synced(host);
     for (let host = 1; host <= hosts; host++) rig.endpoint(host, 1, host);
     await rig.controller.settle().all();

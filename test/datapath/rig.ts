@@ -139,7 +139,7 @@ export class Rig {
 
   /** Resolves when the switches hold, or refuse, all that is desired of them. */
   async synced(...numbers: number[]): Promise<void> {
-    const signal = AbortSignal.timeout(20_000);
+    const signal = AbortSignal.timeout(60_000);
     await Promise.all(numbers.map((number) => this.controller.waitForSync(datapathId(number), { signal })));
   }
 

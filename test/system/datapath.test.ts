@@ -64,7 +64,7 @@ async function controlled(t: Test, { port = 0, more = [] as readonly App[] } = {
       `synchronisation ${times}`,
       () => events.filter(({ kind }) => kind === 'synced').length >= times,
     );
-    await controller.waitForSync(ID, { signal: AbortSignal.timeout(10_000) });
+    await controller.waitForSync(ID, { signal: AbortSignal.timeout(60_000) });
   };
   await synced(1);
   return { controller, listener, events, port: address.port, synced, stop };
@@ -141,7 +141,7 @@ t.test('entries deleted, added and changed by hand are healed and reported', asy
   await ovs.ofctl(['add-group'], BRIDGE, 'group_id=12345,type=all');
   t.ok(group);
   await controller.audit(ID);
-  await controller.waitForSync(ID, { signal: AbortSignal.timeout(10_000) });
+  await controller.waitForSync(ID, { signal: AbortSignal.timeout(60_000) });
   t.strictSame(await tables(), before);
   t.match(
     events.filter(({ kind }) => kind === 'healed'),
@@ -150,7 +150,7 @@ t.test('entries deleted, added and changed by hand are healed and reported', asy
   const id = Number(/group_id=(\d+)/.exec(group!)?.[1]);
   await ovs.ofctl(['del-groups'], BRIDGE, `group_id=${id}`);
   await controller.audit(ID);
-  await controller.waitForSync(ID, { signal: AbortSignal.timeout(10_000) });
+  await controller.waitForSync(ID, { signal: AbortSignal.timeout(60_000) });
   t.strictSame(await tables(), before, 'a deleted group comes back with the entries that went with it');
   await stop();
 });
