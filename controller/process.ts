@@ -80,6 +80,8 @@ async function start(
     'starting',
   );
   const store = await openStore(config.store, data);
+  /** What a start that fails has to close again, last first: an open socket would keep the process. */
+  const opened = [() => store.close()];
   try {
     const controller = await waitForStore(openController({ store: store.store, config, log, version }), {
       config,
@@ -91,14 +93,16 @@ async function start(
       await store.close();
       return undefined;
     }
+    opened.unshift(() => controller.stop(0));
     const api = await createApi({ backend: controller, config: config.http, log, metrics: createMetrics() });
+    opened.unshift(() => api.close());
     const http = await api.listen();
     const { openflow, hub } = await controller.start();
     warnOfExposure(config, logger);
     logger.info({ event: 'controller.ready', openflow, hub, http }, 'ready');
     return { config, controller, api, store };
   } catch (error) {
-    await store.close();
+    for (const close of opened) await close();
     throw error;
   }
 }

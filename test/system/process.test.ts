@@ -1,6 +1,7 @@
 /** `weft controller` as a process of its own: the commands, ends of every kind, signals, the store that comes late. */
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { connect } from 'node:net';
+import { once } from 'node:events';
+import { connect, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import t from 'tap';
@@ -147,6 +148,20 @@ await t.test('what was acknowledged outlives kill -9, whenever it comes', async 
   t.equal((await second.ended).code, 1, 'a second controller on the directory');
   t.match(second.stderr, new RegExp(`in use by process ${controller.pid}[^]*fix: .*--data`));
   t.same(await controller.get('/v1/endpoints'), [], 'the first goes on');
+});
+
+await t.test('an address that is taken ends it, whichever it is, and nothing of it stays', async (t) => {
+  const taken = createServer().listen(0, '127.0.0.1');
+  await once(taken, 'listening');
+  t.teardown(() => taken.close());
+  const { port } = taken.address() as { port: number };
+  const data = fresh();
+  for (const option of ['--openflow', '--hub', '--http']) {
+    const controller = ControllerProcess.spawn(t, data, option, `127.0.0.1:${port}`);
+    t.match(await controller.ended, { code: 1 }, option);
+    t.match(controller.stderr, /EADDRINUSE[^]*fix: .*--openflow, --hub, --http/);
+  }
+  await ControllerProcess.start(t, data);
 });
 
 await t.test('signals: SIGHUP reloads, SIGTERM drains', async (t) => {
