@@ -98,7 +98,7 @@ async function start(
     opened.unshift(() => api.close());
     const http = await api.listen();
     const { openflow, hub } = await controller.start();
-    warnOfExposure(config, logger);
+    warnOfExposure({ openflow, hub }, logger);
     logger.info({ event: 'controller.ready', openflow, hub, http }, 'ready');
     return { config, controller, api, store };
   } catch (error) {
@@ -137,12 +137,15 @@ async function waitForStore<T>(
   }
 }
 
-function warnOfExposure(config: Config, logger: Logger): void {
-  const listeners = {
-    openflow: [config.openflow.listen, 'whoever reaches it can pose as a switch'],
-    hub: [config.hub.listen, 'whoever reaches it can pose as an agent and attach endpoints'],
-  } as const;
-  for (const [listener, [address, risk]] of Object.entries(listeners)) {
+const RISKS = {
+  openflow: 'whoever reaches it can pose as a switch',
+  hub: 'whoever reaches it can pose as an agent and attach endpoints',
+} as const;
+
+/** HTTP tells of itself, see api/server.ts. */
+function warnOfExposure(listeners: Readonly<Record<keyof typeof RISKS, string>>, logger: Logger): void {
+  for (const [listener, risk] of Object.entries(RISKS) as [keyof typeof RISKS, string][]) {
+    const address = listeners[listener];
     const parsed = parseListenAddress(address);
     if (parsed === undefined || isLoopback(parsed.host)) continue;
     logger.warn(

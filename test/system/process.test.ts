@@ -166,7 +166,10 @@ await t.test('an address that is taken ends it, whichever it is, and nothing of 
 
 await t.test('signals: SIGHUP reloads, SIGTERM drains', async (t) => {
   const config = file('log: {level: info}\nhttp: {requestsPerSecond: 300}\n');
-  const controller = await ControllerProcess.start(t, fresh(), '--config', config);
+  const controller = await ControllerProcess.start(t, fresh(), '--config', config, '--hub', '0.0.0.0:0');
+  const exposed = controller.lines.filter(({ event }) => event.endsWith('.exposed'));
+  t.match(exposed, [{ level: 'warn', event: 'hub.exposed', msg: /0\.0\.0\.0:[1-9].*without TLS/ }]);
+  t.equal(exposed.length, 1, 'of what is wider than loopback, and of nothing else');
   const reload = async (text: string, event: string) => {
     controller.lines.length = 0;
     writeFileSync(config, text);
