@@ -151,9 +151,14 @@ const solicitation = (from: Endpoint, target: bigint, more: Fields = {}): Packet
     ...more,
   });
 
-/** '<host>/<port>' of each copy; 'underlay' for the one a neighbour gets. Sorted, so that copies are counted. */
+/** '<host>/<port>' of each copy, and whether it is tagged; 'underlay' for the one a neighbour gets. Sorted, so that copies are counted. */
 const receivers = (deliveries: readonly Delivery[]): string[] =>
-  deliveries.map(({ host, port }) => (host === undefined ? 'underlay' : `${host}/${port}`)).sort();
+  deliveries
+    .map(({ host, port, packet }) => {
+      const tagged = (packet.get('vlan_vid') ?? 0n) !== 0n;
+      return host === undefined ? 'underlay' : `${host}/${port}${tagged ? ' tagged' : ''}`;
+    })
+    .sort();
 const place = ({ host, port }: Endpoint): string => `${hostName(host.number)}/${port}`;
 
 /** Whether packets of a network get from one host to another. */
