@@ -38,7 +38,7 @@ const packetIn = (inPort: number, length = 64): PacketIn => ({
 });
 
 t.test('hello', async (t) => {
-  const { listener, port } = await startListener(t, { handshakeTimeoutMs: 200 });
+  const { listener, port } = await startListener(t, { handshakeTimeoutMs: 500 });
 
   await t.test('ours carries a version bitmap', async (t) => {
     const peer = await ScriptedPeer.connect(port);

@@ -585,9 +585,9 @@ t.test('an agent that does not read delays nobody', async (t) => {
   model.declare('acme/web/m', { host: 'h1', interface: 'v', generation: 1 });
   for (let i = 0; i < 5_000; i++) model.declare(`acme/web/x${i}`);
   model.declare('acme/web/a');
-  const begin = performance.now();
-  await h2.peer.call(EndpointAttach, { endpoint: 'acme/web/a', interface: 'v1' });
-  t.ok(performance.now() - begin < 1_000);
+  // The hub's clock stands still: no deadline of anybody can be what lets the attach go on.
+  const attached = await h2.peer.call(EndpointAttach, { endpoint: 'acme/web/a', interface: 'v1' });
+  t.match(attached, { acknowledged: true });
 });
 
 t.test('a deleted host has to register again', async (t) => {

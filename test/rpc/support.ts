@@ -61,9 +61,9 @@ export async function socketPair(
   return [client, accepted as Socket];
 }
 
-/** Resolves when the condition holds, looking after every turn of the event loop; fails after five seconds. */
+/** Resolves when the condition holds, looking after every turn of the event loop; fails after 20 s. */
 export async function until(condition: () => boolean, what: string): Promise<void> {
-  const end = Date.now() + 5_000;
+  const end = Date.now() + 20_000;
   while (!condition()) {
     if (Date.now() > end) throw new Error(`waited in vain: ${what}`);
     await new Promise((resolve) => setImmediate(resolve));
