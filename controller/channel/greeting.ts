@@ -85,8 +85,12 @@ export class Greeting implements Receiver {
     return introduction;
   }
 
-  /** Resolves with whether the switch answers an echo request in time; also once a session has taken over. */
+  /**
+   * Resolves with whether the switch says anything after an echo request in time; also once a session has taken over. The sockets
+   * are looked at once more when the time is up: it may be us who stood still.
+   */
   probe(timeoutMs: number): Promise<boolean> {
+    const askedAt = performance.now();
     const xid = this.#options.numbering.xid();
     const accept = ({ type }: Message): boolean => type === 'echo_reply';
     const send = (): void => {
@@ -95,7 +99,10 @@ export class Greeting implements Receiver {
     const answer = this.requests.expect(xid, { what: 'echo request', timeoutMs, accept, send });
     return answer.then(
       () => true,
-      () => false,
+      async () => {
+        await new Promise((resolve) => setImmediate(resolve));
+        return this.connection.open && this.connection.receivedAt >= askedAt;
+      },
     );
   }
 

@@ -139,6 +139,21 @@ t.test('two with the same datapath id', async (t) => {
     t.equal(listener.counters.duplicates, 1);
   });
 
+  await t.test('the first answers while we stand still: the second is refused', async (t) => {
+    const stop = first.onMessage(({ type }) => {
+      if (type !== 'echo_request') return;
+      const until = performance.now() + 100;
+      while (performance.now() < until);
+    });
+    const second = await ScriptedPeer.connect(port);
+    second.hello();
+    await second.features(1n);
+    await second.next('error');
+    stop();
+    t.equal(listener.sessions.get(ONE), session);
+    await second.end();
+  });
+
   await t.test('the first is silent: the second takes its place', async (t) => {
     first.freeze();
     const second = await EmulatedSwitch.connect({ controller, datapathId: ONE });
@@ -159,7 +174,7 @@ t.test('two with the same datapath id', async (t) => {
       [0, 1].map(() => EmulatedSwitch.connect({ controller, datapathId: '00000000000000ff' })),
     );
     for (const twin of twins) t.teardown(() => twin.stop());
-    await waitFor('one refused', () => listener.counters.duplicates === 2 && ups.size === 1);
+    await waitFor('one refused', () => listener.counters.duplicates === 3 && ups.size === 1);
     await waitFor('one left', () => twins.filter(({ connected }) => connected).length === 1);
     t.ok(listener.sessions.get('00000000000000ff')?.open);
   });
