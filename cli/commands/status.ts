@@ -61,5 +61,12 @@ export async function status(client: Client, { json }: { json: boolean }): Promi
     for (const { where, entry, owner, error } of refusals)
       writeLine(`  ${where}: ${error}: ${entry} (from ${owner})`);
   }
+  const problems = datapaths.flatMap(({ datapathId, host, problems }) =>
+    problems.map((one) => ({ ...one, where: host ?? datapathId })),
+  );
+  if (problems.length > 0) {
+    writeLine('\nproblems:');
+    for (const { where, message, fix } of problems) writeLine(`  ${where}: ${message}\n    fix: ${fix}`);
+  }
   return Exit.ok;
 }

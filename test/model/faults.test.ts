@@ -250,6 +250,17 @@ await fault('changed parameters were silently ignored', async (t, model) => {
   const refused = await refusedWith(model.netplugin.desired(document({ SubnetCIDR: '10.3.3.0/24' })));
   t.ok(codesOf(refused).includes('network.subnet.attached'), 'what cannot be changed is refused');
   t.equal(ipOf(model, 'acme/n/c'), '10.2.2.2');
+
+  // What holds for new networks only is said to, of the networks of the same document too.
+  const tenant = (type: string) => ({
+    Tenants: [{ Name: 'two', DefaultNetType: type, Networks: [{ Name: 'n' }] }],
+  });
+  await model.netplugin.add(tenant('vxlan'));
+  const { warnings } = await model.netplugin.add(tenant('vlan'));
+  t.match(
+    warnings.find(({ code }) => code === 'tenant.kept'),
+    { message: /two\/n keeps what it has/ },
+  );
 });
 
 await fault('an endpoint whose network had not arrived was dropped and never retried', async (t, model) => {

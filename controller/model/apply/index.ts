@@ -8,7 +8,7 @@ import { applyBindings, applyHosts, warnOfUnknownHosts } from './hosts.js';
 import { applyNetworks } from './networks.js';
 import { Plan } from './plan.js';
 import { removeNamed, removeUnwanted } from './remove.js';
-import { applyTenants, checkOverlaps } from './tenants.js';
+import { applyTenants, checkOverlaps, warnOfKeptValues } from './tenants.js';
 
 export interface ApplyMode {
   readonly mode: 'add' | 'replace';
@@ -44,6 +44,7 @@ export function applyOperation(
   applyHosts(plan);
   applyNetworks(plan);
   checkOverlaps(plan);
+  warnOfKeptValues(plan);
   applyEndpoints(plan);
   applyBindings(plan);
   warnOfUnknownHosts(plan);

@@ -1,5 +1,6 @@
 /** Creates and updates tenants. New pools hold for what is allocated from now on; what networks have, they keep. */
 import { contains4, contains6 } from '../address.js';
+import type { TenantIntent } from '../intents.js';
 import { type TenantPolicy, tenantPolicy } from '../policy.js';
 import { enumerate } from '../problems.js';
 import type { NetworkRecord } from '../records.js';
@@ -22,18 +23,23 @@ export function applyTenants(plan: Plan): void {
     }
     state.set('tenant', id, { number, spec: tenant });
     plan.forgetPolicy(id);
-    if (existing !== undefined) warnOfKeptValues(plan, id, policy);
   }
 }
 
-/** Says which networks keep what the changed pools would no longer give them. */
-function warnOfKeptValues(plan: Plan, id: string, policy: TenantPolicy): void {
-  const tenant = plan.wanted.Tenant.get(id);
-  if (tenant === undefined) return;
+/** Says which networks keep what their tenant would no longer give them; after the networks have been worked out. */
+export function warnOfKeptValues(plan: Plan): void {
+  for (const [id, tenant] of plan.wanted.Tenant) {
+    if (plan.failed('Tenant', id)) continue;
+    const policy = plan.policy(id);
+    if (policy !== undefined) warnOfKept(plan, id, tenant, policy);
+  }
+}
+
+function warnOfKept(plan: Plan, id: string, tenant: TenantIntent, policy: TenantPolicy): void {
   const kept = (member: string, differs: (network: NetworkRecord) => boolean) => {
     const networks = [...plan.state.indexes.networksOfTenant.get(id)].filter((network) => {
       const record = plan.state.get('network', network);
-      return record !== undefined && !plan.wanted.Network.has(network) && differs(record);
+      return record !== undefined && differs(record);
     });
     if (networks.length === 0) return;
     plan.problems.warn(
