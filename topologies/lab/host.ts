@@ -200,6 +200,22 @@ export class LabHost extends LabNamespace {
     await Promise.all(this.environment.peers(this).map((peer) => this.waitForPeer(peer)));
   }
 
+  /**
+   * Lets Open vSwitch learn the MAC addresses of the other hosts' tunnel endpoints, which it does by overhearing ARP replies, and only
+   * while there is a tunnel port. Until then the first packet into a tunnel is lost.
+   */
+  async learnTunnelPeers(): Promise<void> {
+    const peers = this.environment.peers(this).filter((peer) => !peer.includes(':'));
+    await Promise.all(
+      peers.map((peer) =>
+        until(`${this.name} to resolve ${peer}`, async () => {
+          await this.run(['arping', '-c', '1', '-w', '1', '-I', UNDERLAY_BRIDGE, peer]);
+          return (await this.appctl('tnl/neigh/show')).includes(`${peer} `);
+        }),
+      ),
+    );
+  }
+
   /** The first frames after a start of OVS are lost; and a tunnel drops packets until it has learnt its peer's MAC address. */
   private async waitForPeer(peer: string): Promise<void> {
     await until(`${this.name} to reach ${peer}`, async () => (await this.ping(peer, { timeoutMs: 200 })).ok);

@@ -84,7 +84,10 @@ export class Lab {
         typeof options.hosts === 'number'
           ? Array.from({ length: options.hosts }, (_, index) => ({ name: `h${index + 1}` }))
           : options.hosts;
-      await Promise.all(hosts.map((host) => lab.addHost(host)));
+      const added = await Promise.all(hosts.map((host) => lab.addHost(host)));
+      // They were added as they became ready; whoever walks over them expects the order in which they were asked for.
+      lab.hosts.clear();
+      for (const host of added) lab.hosts.set(host.name, host);
       return lab;
     } catch (error) {
       await lab.destroy();
