@@ -1,5 +1,5 @@
 // Filters TAP version 14 on its standard input into what a log needs: a line per test file as it ends, and of a failed
-// file every failed assertion with its diagnostics. test/run.sh uses it where no terminal shows tap's live reporter.
+// file every failed assertion with its diagnostics. test/run.sh shows this.
 import { createInterface } from 'node:readline';
 
 /** Lines since the last result at the left margin: the body of the file that is about to end. */

@@ -40,15 +40,10 @@ run() { # $1: unit or system, $2: jobs
   shift 2
   weft_say "$kind tests: $# files, $jobs at a time"
   begun=$(date +%s)
-  if [ -t 1 ]; then
-    node_modules/.bin/tap run --jobs="$jobs" --output-file="$results/$kind.tap" "$@"
+  {
+    node test/runner.mjs "$jobs" "$@"
     echo $? >"$results/$kind.exit"
-  else
-    {
-      node_modules/.bin/tap run --reporter=tap --jobs="$jobs" "$@"
-      echo $? >"$results/$kind.exit"
-    } | tee "$results/$kind.tap" | node test/reporter.mjs
-  fi
+  } | tee "$results/$kind.tap" | node test/reporter.mjs
   weft_say "$kind tests took $(($(date +%s) - begun)) s"
 }
 
