@@ -21,7 +21,7 @@ import {
   TUNNEL_PORT,
   UPLINK_PORT,
 } from '../../rpc/index.js';
-import type { LabEndpoint, LabHost } from '../../topologies/lab/index.js';
+import { type LabEndpoint, type LabHost, until } from '../../topologies/lab/index.js';
 
 const BRIDGE = 'br-int';
 
@@ -103,11 +103,16 @@ export class ScriptedAgent {
     return answer;
   }
 
-  /** Asks for an endpoint, makes it and attaches it. */
+  /** Asks for an endpoint, makes it, attaches it, and waits until the other hosts of its network know it. */
   async run(tenant: string, network: string, name: string): Promise<LabEndpoint> {
     const view = await this.request(tenant, network, name);
     const endpoint = await this.plug(view, name);
-    await this.attach(view.endpoint, endpoint.port);
+    const { generation, others } = await this.attach(view.endpoint, endpoint.port);
+    if (others === 'pending') {
+      const follows = (told: { endpoint: string; generation: number }): boolean =>
+        told.endpoint === view.endpoint && told.generation === generation;
+      await until(`the others to follow ${view.endpoint}`, () => this.followed.find(follows));
+    }
     return endpoint;
   }
 
