@@ -10,9 +10,9 @@ const SIGNS: Readonly<Record<Cell, string>> = {
 };
 const LEGEND = '✓ reached   · kept apart   … not tried yet   ✗ should be reached   ! must not be reached';
 
-/** Rows ping columns. */
+/** Rows ping columns; members of one network stand together, whoever came first. */
 export function renderTable(reachability: Reachability): readonly string[] {
-  const { members } = reachability;
+  const members = reachability.members.toSorted((a, b) => a.label.localeCompare(b.label));
   if (members.length === 0) return [];
   const cells = new Map(
     reachability.pairs().map(({ from, to, cell }) => [`${from.label} ${to.label}`, cell]),
