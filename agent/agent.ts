@@ -276,7 +276,13 @@ class RunningAgent implements Agent {
           this.localPeers.add(peer);
           peer.onClose(() => this.localPeers.delete(peer));
         },
-        { maxConnections: MAX_LOCAL_CONNECTIONS, socketMode: 0o600 },
+        {
+          maxConnections: MAX_LOCAL_CONNECTIONS,
+          socketMode: 0o600,
+          onError: (error) => {
+            logger.error({ event: 'local.listener', reason: messageOf(error) });
+          },
+        },
       );
     } catch (error) {
       throw new AgentError('agent.running', `cannot serve ${socket}: ${messageOf(error)}`, {

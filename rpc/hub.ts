@@ -12,6 +12,8 @@ export interface HubOptions extends Omit<PeerOptions, 'pauseWhileBlocked'> {
   readonly maxPeers?: number;
   readonly onUp?: (peer: Peer, remote: string) => void;
   readonly onDown?: (peer: Peer, reason: string) => void;
+  /** A connection could not be accepted; the hub goes on listening. */
+  readonly onListenerError?: (error: Error) => void;
 }
 
 /** How long a connection that was refused may take to read why. */
@@ -39,7 +41,10 @@ export class Hub {
         this.#accept(socket);
       },
       // Beyond it not even the refusal is worth a socket.
-      { maxConnections: this.#maxPeers * 2 },
+      {
+        maxConnections: this.#maxPeers * 2,
+        onError: (error) => this.options.onListenerError?.(error),
+      },
     );
     this.#listeners.push(listener);
     return listener.address;

@@ -6,7 +6,7 @@ import { chmod, lstat, unlink } from 'node:fs/promises';
 import {
   connect as connectSocket,
   createServer,
-  type ListenOptions,
+  type ListenOptions as BindOptions,
   type Server,
   type Socket,
 } from 'node:net';
@@ -79,19 +79,29 @@ export interface Listener {
   close(): void;
 }
 
+export interface ListenOptions {
+  readonly maxConnections: number;
+  /** Of a socket file. Default 0o660. */
+  readonly socketMode?: number;
+  /** A connection could not be accepted (no descriptor is left, say); the listener goes on. */
+  readonly onError?: (error: Error) => void;
+}
+
 /** Listens. A socket file that a dead process left behind is replaced; one that answers is not. */
 export async function listen(
   address: Address,
   onConnection: (socket: Socket) => void,
-  options: { readonly maxConnections: number; readonly socketMode?: number },
+  options: ListenOptions,
 ): Promise<Listener> {
   const server = createServer((socket) => {
     prepare(socket);
     onConnection(socket);
   });
   server.maxConnections = options.maxConnections;
+  const onError = (error: Error) => options.onError?.(error);
   if (address.kind === 'tcp') {
     await bind(server, { host: address.host, port: address.port, backlog: BACKLOG });
+    server.on('error', onError);
     const bound = server.address();
     const port = typeof bound === 'object' && bound !== null ? bound.port : address.port;
     return { address: { ...address, port }, close: () => void server.close() };
@@ -103,6 +113,7 @@ export async function listen(
     await unlink(address.path);
     await bind(server, { path: address.path, backlog: BACKLOG });
   }
+  server.on('error', onError);
   await chmod(address.path, options.socketMode ?? 0o660);
   return { address, close: () => void server.close() };
 }
@@ -112,7 +123,7 @@ function prepare(socket: Socket): void {
   socket.setKeepAlive(true, 15_000);
 }
 
-function bind(server: Server, where: ListenOptions): Promise<void> {
+function bind(server: Server, where: BindOptions): Promise<void> {
   return new Promise((resolve, reject) => {
     server.once('error', reject);
     server.listen(where, () => {

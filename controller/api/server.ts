@@ -138,6 +138,9 @@ export async function createApi({ backend, config, log, metrics }: ApiOptions): 
   return {
     async listen() {
       await server.listen({ host: listenOn.host, port: listenOn.port, backlog: 511 });
+      server.server.on('error', (err) => {
+        logger.error({ event: 'http.listener', err }, `a client could not connect: ${err.message}`);
+      });
       const { address, port } = server.server.address() as AddressInfo;
       const at = formatListenAddress({ host: address, port });
       context.listening = at;

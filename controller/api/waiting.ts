@@ -3,10 +3,12 @@
  * over as soon as there is state to speak about.
  */
 import { createServer, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { parseListenAddress } from '../config/address.js';
 import type { Config } from '../config/schema.js';
 
 export interface WaitingRoom {
+  readonly port: number;
   close(): Promise<void>;
 }
 
@@ -32,10 +34,12 @@ export async function openWaitingRoom(config: Config['http'], reason: () => stri
   server.maxConnections = config.maxConnections;
   const { host, port } = parseListenAddress(config.listen) ?? { host: '127.0.0.1', port: 9999 };
   await new Promise<void>((resolve, reject) => {
-    server.once('error', reject);
+    // Later on, a connection that cannot be accepted: nothing is rejected any more, and the next one may do.
+    server.on('error', reject);
     server.listen(port, host, resolve);
   });
   return {
+    port: (server.address() as AddressInfo).port,
     close: async () =>
       await new Promise((resolve) => {
         server.close(() => resolve());

@@ -66,6 +66,7 @@ export class AgentHub {
       limits: { maxMessagesPerSecond: MESSAGES_PER_SECOND, ...options.limits },
       ...(options.maxConnections === undefined ? {} : { maxPeers: options.maxConnections }),
       ...(options.onUnexpected === undefined ? {} : { onUnexpected: options.onUnexpected }),
+      onListenerError: (error) => options.onListenerError?.(error),
       onUp: (peer, remote) => {
         this.#onPeer(peer, remote);
       },

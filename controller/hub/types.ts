@@ -68,6 +68,8 @@ export interface AgentHubOptions {
   readonly onEvent?: (event: HubEvent) => void;
   /** Failures of our own: bugs, and a model that could not be written. */
   readonly onUnexpected?: (error: unknown, method: string) => void;
+  /** An agent's connection could not be accepted; the hub goes on listening. */
+  readonly onListenerError?: (error: Error) => void;
 }
 
 /** What happened to an agent. */

@@ -177,6 +177,9 @@ export class WiredController implements Controller {
       onUnexpected: (err, method) => {
         logger.error({ event: 'hub.failure', method, err }, `${method} failed`);
       },
+      onListenerError: (err) => {
+        logger.error({ event: 'hub.listener', err }, `an agent could not connect: ${err.message}`);
+      },
     });
   }
 

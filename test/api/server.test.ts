@@ -3,10 +3,12 @@ import { connect } from 'node:net';
 import t, { type Test } from 'tap';
 import type { ApiBackend } from '../../controller/api/backend.js';
 import { createApi } from '../../controller/api/server.js';
+import { openWaitingRoom } from '../../controller/api/waiting.js';
 import { parseConfig } from '../../controller/config/load.js';
 import { createLog } from '../../controller/log.js';
 import { createMetrics } from '../../controller/metrics.js';
 import { type ApplyResult, type Model, ModelError } from '../../controller/model/types.js';
+import { acceptingServers } from '../support/accepting-servers.js';
 
 const applied: ApplyResult = { changes: [], warnings: [], dryRun: false };
 const overlap = new ModelError([
@@ -85,6 +87,29 @@ t.test(
       'POST /add-config HTTP/1.1\r\nHost: localhost:9999\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}',
     );
     t.equal(line, 'HTTP/1.1 409 subnet  10.1.0.0/16  overlaps X: y; /Tenants/0; choose another');
+  },
+);
+
+t.test(
+  'a connection that cannot be accepted is no end of the API, nor of what stands in for it',
+  async (t) => {
+    const servers = acceptingServers(t);
+    const { made } = await api(t);
+    const room = await openWaitingRoom(
+      parseConfig('', { overrides: { http: '127.0.0.1:0' } }).http,
+      () => 'the store is away',
+    );
+    t.teardown(() => room.close());
+    const [, port] = (await made.listen()).split(':');
+    const ask = async (at: unknown) =>
+      await firstLine(Number(at), 'GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n');
+    for (const at of [port, room.port]) {
+      t.equal(await ask(at), 'HTTP/1.1 200 OK');
+      for (const server of servers) {
+        for (const _ of [1, 2]) server.emit('error', new Error('accept EMFILE'));
+      }
+      t.equal(await ask(at), 'HTTP/1.1 200 OK');
+    }
   },
 );
 

@@ -25,6 +25,7 @@ import {
   TUNNEL_PORT,
   UPLINK_PORT,
 } from '../../rpc/index.js';
+import { acceptingServers } from '../support/accepting-servers.js';
 import { ManualClock, RawClient, until } from './support.js';
 
 const Add = new RequestType('test.add', Type.Object({ a: Type.Number(), b: Type.Number() }), Type.Number());
@@ -241,6 +242,25 @@ t.test(
     await until(() => closed, 'the end of one that does not close by itself');
   },
 );
+
+t.test('a connection that cannot be accepted is reported, and the next one is', async (t) => {
+  const directory = mkdtempSync(join(tmpdir(), 'weft-rpc-'));
+  t.teardown(() => {
+    rmSync(directory, { recursive: true });
+  });
+  for (const where of [loopback, { kind: 'unix', path: join(directory, 'hub.sock') }] as const) {
+    const servers = acceptingServers(t);
+    const errors: string[] = [];
+    const { hub } = await startHub(t, { onListenerError: ({ message }) => void errors.push(message) });
+    const address = await hub.listen(where);
+    await enter(t, address);
+    await until(() => servers.size === 1, 'the connection');
+    for (const server of servers) server.emit('error', new Error('accept EMFILE'));
+    t.strictSame(errors, ['accept EMFILE']);
+    const peer = await enter(t, address);
+    t.equal(await peer.call(Add, { a: 1, b: 1 }), 2);
+  }
+});
 
 t.test('unix sockets: left-over files are replaced, live ones are not', async (t) => {
   const directory = mkdtempSync(join(tmpdir(), 'weft-rpc-'));
