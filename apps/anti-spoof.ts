@@ -89,7 +89,7 @@ function sourceMac(context: EntryContext, { host, port, mac, network, number }: 
 function ipv4Sources(context: EntryContext, endpoint: LocalEndpoint): void {
   const sender = oxm(F.arp_sha, endpoint.mac);
   for (const address of endpoint.ipv4) {
-    allow(context, endpoint, T.source_address, [...ipv4, oxm(F.ipv4_src, address)], T.forward);
+    allow(context, endpoint, T.source_address, [...ipv4, oxm(F.ipv4_src, address)], T.conntrack);
     allow(
       context,
       endpoint,
@@ -149,8 +149,8 @@ function clusterEntries(context: EntryContext): void {
   // A second tag is left where the first was taken off.
   drop(T.source_mac, Priority.forbid, [oxm(F.eth_type, EtherType.vlan)], SpoofKind.doubleTag);
   drop(T.source_mac, Priority.forbid, [oxm(F.eth_type, EtherType.serviceVlan)], SpoofKind.doubleTag);
-  entry(T.source_mac, Priority.shared, [R.origin.match(Origin.tunnel)], T.forward);
-  entry(T.source_mac, Priority.shared, [R.origin.match(Origin.uplink)], T.forward);
+  entry(T.source_mac, Priority.shared, [R.origin.match(Origin.tunnel)], T.conntrack);
+  entry(T.source_mac, Priority.shared, [R.origin.match(Origin.uplink)], T.conntrack);
   entry(T.source_mac, Priority.rest, [], T.spoofed, SpoofKind.sourceMac);
 
   const servers = SpoofKind.dhcpServer;
@@ -174,7 +174,7 @@ function clusterEntries(context: EntryContext): void {
     oxm(F.ipv4_src, NO_ADDRESS),
     oxm(F.ipv4_dst, IPV4_BROADCAST),
   ];
-  entry(T.source_address, Priority.guard, dhcp, T.forward);
+  entry(T.source_address, Priority.guard, dhcp, T.storm_control);
   for (const type of WITHOUT_SOURCE) {
     const unspecified = oxm(F.ipv6_src, 0n);
     entry(T.source_address, Priority.guard, [...icmpv6(type), unspecified], T.neighbour_source);
@@ -182,7 +182,7 @@ function clusterEntries(context: EntryContext): void {
   entry(T.source_address, Priority.protocol, ipv4, T.spoofed, SpoofKind.ipv4Source);
   entry(T.source_address, Priority.protocol, ipv6, T.spoofed, SpoofKind.ipv6Source);
   entry(T.source_address, Priority.protocol, arp, T.spoofed, SpoofKind.arpSender);
-  entry(T.source_address, Priority.rest, [], T.forward);
+  entry(T.source_address, Priority.rest, [], T.conntrack);
 
   // Without the option Open vSwitch matches zero.
   const noSource = [...neighbourSolicitation, oxm(F.ipv6_nd_sll, NO_ADDRESS)];
@@ -192,7 +192,7 @@ function clusterEntries(context: EntryContext): void {
   for (const [type, kind] of FORBIDDEN_ICMPV6) {
     entry(T.neighbour_source, Priority.protocol, icmpv6(type), T.spoofed, kind);
   }
-  entry(T.neighbour_source, Priority.rest, [], T.forward);
+  entry(T.neighbour_source, Priority.rest, [], T.conntrack);
   drop(T.spoofed, Priority.port, inPort(TUNNEL_PORT), SpoofKind.fromTunnel);
   drop(T.spoofed, Priority.port, inPort(UPLINK_PORT), SpoofKind.fromUplink);
   entry(T.neighbour_target, Priority.rest, [], T.spoofed, SpoofKind.neighbourAdvertisement);

@@ -55,7 +55,7 @@ export const arp: App = {
           table: T.address_resolution,
           priority: Priority.host,
           match: [...inPort(port), ...arpRequest, oxm(F.arp_tpa, address)],
-          goto: T.forward,
+          goto: T.conntrack,
           object: number,
         });
       }

@@ -26,7 +26,7 @@ export const bridge: App = {
         priority: Priority.host,
         match: [R.network.match(network.number), oxm(F.eth_dst, mac)],
         apply: [R.outputPort.set(port)],
-        goto: T.output,
+        goto: T.qos_in,
         object: number,
       });
     });

@@ -4,8 +4,10 @@ import { antiSpoof } from './anti-spoof.js';
 import { arp } from './arp.js';
 import { bridge } from './bridge.js';
 import { classify } from './classify.js';
+import { conntrack } from './conntrack.js';
 import { flood } from './flood.js';
 import { neighbourDiscovery } from './neighbour-discovery.js';
+import { policy } from './policy/index.js';
 import { vlan } from './vlan.js';
 import { vxlan } from './vxlan.js';
 
@@ -20,4 +22,6 @@ export const apps: readonly App[] = [
   vlan,
   vxlan,
   flood,
+  conntrack,
+  policy,
 ];

@@ -31,7 +31,7 @@ export const neighbourDiscovery: App = {
             oxm(F.ipv6_nd_target, address),
           ],
           apply: [setField(F.eth_dst, mac)],
-          goto: T.forward,
+          goto: T.conntrack,
           object: number,
         });
       }
@@ -43,7 +43,7 @@ export const neighbourDiscovery: App = {
           table: T.address_resolution,
           priority: Priority.host,
           match: [...inPort(port), ...neighbourSolicitation, oxm(F.ipv6_nd_target, address)],
-          goto: T.forward,
+          goto: T.conntrack,
           object: number,
         });
       }

@@ -17,7 +17,9 @@ export const ArpOperation = { request: 1, reply: 2 } as const;
 
 /** Types of ICMPv6 (RFC 4861, 2710, 3810). */
 export const Icmpv6Type = {
+  multicastListenerQuery: 130,
   multicastListenerReport: 131,
+  multicastListenerDone: 132,
   routerSolicitation: 133,
   routerAdvertisement: 134,
   neighbourSolicitation: 135,

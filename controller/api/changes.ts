@@ -4,7 +4,8 @@ import type { Kind } from '../model/intents.js';
 import type { ApiBackend } from './backend.js';
 import type { WatchHub } from './watch.js';
 
-const KIND_OF_FACT: Readonly<Record<FactChange['kind'], Kind>> = {
+/** Of the facts that are objects of their own. */
+const KIND_OF_FACT: Readonly<Partial<Record<FactChange['kind'], Kind>>> = {
   tenant: 'Tenant',
   network: 'Network',
   endpoint: 'Endpoint',
@@ -17,6 +18,7 @@ export function publishChanges(backend: Pick<ApiBackend, 'model' | 'onEvent'>, w
   const stopFacts = model.onFacts((changes) => {
     for (const { kind, key, value } of changes) {
       const object = KIND_OF_FACT[kind];
+      if (object === undefined) continue;
       const view = value === undefined ? undefined : model.get(object, key);
       watch.publish({
         type: 'object',

@@ -1,11 +1,16 @@
 /** What an app is: a set of derivations from facts to entries, declared once. Apps never send anything. */
 import type { Collection, Context, Derived, Index } from '../derive/index.js';
 import type {
+  AddressSetFact,
   DatapathId,
   EndpointFact,
+  GroupFact,
   HostFact,
   NetworkFact,
+  PolicyFact,
   PortFact,
+  QosProfileFact,
+  RuleFact,
   TenantFact,
 } from '../model/facts.js';
 import type { Problem } from './problems.js';
@@ -23,6 +28,16 @@ export interface Facts {
   readonly hosts: Collection<HostFact>;
   /** By `<datapathId>/<name>`. Ports stay while their switch is away. */
   readonly ports: Collection<PortFact>;
+  /** By id. */
+  readonly groups: Collection<GroupFact>;
+  /** By id. */
+  readonly addressSets: Collection<AddressSetFact>;
+  /** By id. */
+  readonly policies: Collection<PolicyFact>;
+  /** By id. */
+  readonly rules: Collection<RuleFact>;
+  /** By id. */
+  readonly qosProfiles: Collection<QosProfileFact>;
   /** Networks by name of tenant. */
   readonly networksByTenant: Index<NetworkFact>;
   /** Endpoints by id of network. */

@@ -15,11 +15,16 @@ import {
   type Settlement,
 } from '../derive/index.js';
 import type {
+  AddressSetFact,
   DatapathId,
   EndpointFact,
+  GroupFact,
   HostFact,
   NetworkFact,
+  PolicyFact,
   PortFact,
+  QosProfileFact,
+  RuleFact,
   TenantFact,
 } from '../model/facts.js';
 import type { App, AppDeclaration, EntryContext, Facts } from './app.js';
@@ -39,6 +44,11 @@ export interface FactInputs {
   readonly endpoints: Input<EndpointFact>;
   readonly hosts: Input<HostFact>;
   readonly ports: Input<SwitchPort>;
+  readonly groups: Input<GroupFact>;
+  readonly addressSets: Input<AddressSetFact>;
+  readonly policies: Input<PolicyFact>;
+  readonly rules: Input<RuleFact>;
+  readonly qosProfiles: Input<QosProfileFact>;
 }
 
 /** What a rule emits. */
@@ -86,6 +96,11 @@ export class DesiredTables {
       endpoints: this.engine.input('endpoints'),
       hosts: this.engine.input('hosts'),
       ports: this.engine.input('switch ports'),
+      groups: this.engine.input('groups'),
+      addressSets: this.engine.input('address sets'),
+      policies: this.engine.input('policies'),
+      rules: this.engine.input('rules'),
+      qosProfiles: this.engine.input('QoS profiles'),
     };
     this.#facts = this.#declareFacts();
     for (const app of checkApps(apps)) app.declare(this.#declarationFor(app));
@@ -130,6 +145,7 @@ export class DesiredTables {
   #declareFacts(): Facts {
     const { engine, facts } = this;
     const { tenants, networks, endpoints, hosts } = facts;
+    const { groups, addressSets, policies, rules, qosProfiles } = facts;
     const claims = engine.derive<HostFact, string>('claims', hosts, (context, host) => {
       if (host.datapathId !== undefined) context.emit(host.datapathId, host.name);
     });
@@ -143,6 +159,11 @@ export class DesiredTables {
       endpoints,
       hosts,
       ports,
+      groups,
+      addressSets,
+      policies,
+      rules,
+      qosProfiles,
       networksByTenant: engine.index('networks by tenant', networks, ({ tenant }) => [tenant]),
       endpointsByNetwork: engine.index('endpoints by network', endpoints, ({ network }) => [network]),
       endpointsByHost: engine.index('endpoints by host', endpoints, ({ host }) =>

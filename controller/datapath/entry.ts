@@ -19,6 +19,7 @@ export const SCOPE_KINDS = [
   'multicast',
   'datapath',
   'underlay',
+  'identity',
 ] as const;
 
 export type ScopeKind = (typeof SCOPE_KINDS)[number];

@@ -6,19 +6,20 @@
 import type { PipelineField } from './fields.js';
 
 /**
- * Stages in the order of the packet's way. In a security stage a miss drops; elsewhere it usually continues.
+ * Stages in the order of the packet's way. In a security stage a miss drops; elsewhere it usually continues. Services and routes
+ * come before tracking, so that policy judges the packet that will be delivered.
  */
 export const STAGES = {
   classify: { security: true },
   anti_spoof: { security: true },
   arp_nd: { security: false },
-  conntrack: { security: false },
-  egress_policy: { security: true },
-  qos: { security: false },
   service: { security: false },
   route: { security: false },
-  forward: { security: false },
+  conntrack: { security: false },
+  egress_policy: { security: true },
   ingress_policy: { security: true },
+  qos: { security: false },
+  forward: { security: false },
   output: { security: false },
 } as const satisfies Record<string, { readonly security: boolean }>;
 

@@ -17,6 +17,21 @@ export function writeFacts(facts: FactInputs, changes: readonly FactChange[]): v
       case 'host':
         write(facts.hosts, change.key, change.value);
         break;
+      case 'group':
+        write(facts.groups, change.key, change.value);
+        break;
+      case 'addressSet':
+        write(facts.addressSets, change.key, change.value);
+        break;
+      case 'policy':
+        write(facts.policies, change.key, change.value);
+        break;
+      case 'rule':
+        write(facts.rules, change.key, change.value);
+        break;
+      case 'qosProfile':
+        write(facts.qosProfiles, change.key, change.value);
+        break;
     }
   }
 }

@@ -111,7 +111,7 @@ export class State {
       (now === undefined ? gone : come).push(factChange(kind, id, now));
       before.delete(key);
     }
-    const order = (change: FactChange) => FACT_KINDS.indexOf(change.kind);
+    const order = (change: FactChange) => FACT_KINDS.indexOf(change.kind as FactKind);
     gone.sort((a, b) => order(b) - order(a));
     come.sort((a, b) => order(a) - order(b));
     return [...gone, ...come];
@@ -190,7 +190,7 @@ export class State {
   }
 }
 
-type FactKind = FactChange['kind'];
+type FactKind = Extract<FactChange['kind'], Table>;
 const FACT_KINDS: readonly FactKind[] = ['tenant', 'host', 'network', 'endpoint'];
 
 const factChange = (kind: FactKind, key: string, value: FactChange['value']): FactChange =>

@@ -3,7 +3,15 @@
  * can be asked without Open vSwitch. test/system asks Open vSwitch the same questions, fewer of them.
  */
 import type { DesiredEntry, DesiredFlow, DesiredGroup } from '../../controller/datapath/entry.js';
-import { type Action, type Field, GroupType, type OxmValue, Port } from '../../ofproto/index.js';
+import {
+  type Action,
+  type ActionOf,
+  CtState,
+  type Field,
+  GroupType,
+  type OxmValue,
+  Port,
+} from '../../ofproto/index.js';
 
 /** Values of fields by name; a field that is not there is 0. Numbers are bigints here. */
 export type Packet = ReadonlyMap<string, bigint>;
@@ -101,9 +109,18 @@ export class SoftwareSwitch {
         return this.#lookUp(action.table as number, execution);
       case 'group':
         return this.#group(action.groupId, execution);
+      case 'ct':
+        return this.#track(action, execution);
       default:
         throw new Error(`the apps use no ${action.type}`);
     }
+  }
+
+  /** Every packet begins a connection of its own. */
+  #track({ recircTable }: ActionOf<'ct'>, execution: Execution): void {
+    if (recircTable === undefined) return;
+    const packet = new Map(execution.packet).set('ct_state', BigInt(CtState.TRACKED | CtState.NEW));
+    this.#lookUp(recircTable, { ...execution, packet });
   }
 
   /** Each bucket on a copy of the packet. A bucket is an action set: one group or output at most. */

@@ -32,6 +32,11 @@ function inputs(): { facts: FactInputs; engine: Engine } {
     endpoints: engine.input('endpoints'),
     hosts: engine.input('hosts'),
     ports: engine.input('ports'),
+    groups: engine.input('groups'),
+    addressSets: engine.input('address sets'),
+    policies: engine.input('policies'),
+    rules: engine.input('rules'),
+    qosProfiles: engine.input('QoS profiles'),
   };
   return { facts, engine };
 }
