@@ -3,7 +3,7 @@ import { writeMessage } from './codec/messages.js';
 import { HEADER_LENGTH, MAX_MESSAGE_LENGTH, OFP_VERSION } from './constants.js';
 import type { Message } from './messages.js';
 import { ONF_EXPERIMENTER } from './oxm/extensions.js';
-import { Writer } from './wire/writer.js';
+import { ValueOutOfRange, Writer } from './wire/writer.js';
 
 /** A message that does not fit into the 16 bits of its length field; nothing of it has been written. */
 export class MessageTooLong extends Error {
@@ -30,7 +30,7 @@ function writeChecked(writer: Writer, message: Message): number {
     writeMessage(writer, message);
   } catch (error) {
     writer.rollback(start);
-    throw error;
+    throw located(error, message);
   }
   const length = writer.offset - start;
   if (length > MAX_MESSAGE_LENGTH) {
@@ -38,6 +38,31 @@ function writeChecked(writer: Writer, message: Message): number {
     throw new MessageTooLong(message.type, length);
   }
   return length;
+}
+
+/** The same error, saying which message it is about, and where in it the value is. */
+function located(error: unknown, message: Message): unknown {
+  if (!(error instanceof ValueOutOfRange)) return error;
+  const places = placesOf(error.value, message);
+  const where = places.length > 0 ? places.join(' or ') : error.where;
+  return new ValueOutOfRange(
+    error.value,
+    error.bits,
+    where === undefined ? message.type : `${where} of ${message.type}`,
+  );
+}
+
+/** Paths such as `instructions[0].actions[1].portMax`. */
+function placesOf(value: unknown, within: object, path = ''): string[] {
+  if (ArrayBuffer.isView(within)) return [];
+  return Object.entries(within).flatMap(([name, member]: [string, unknown]) => {
+    const place = Array.isArray(within) ? `${path}[${name}]` : path === '' ? name : `${path}.${name}`;
+    if (Object.is(member, value)) return [place];
+    // Field descriptors are not of the message; their numbers are no values of it.
+    return typeof member === 'object' && member !== null && name !== 'field'
+      ? placesOf(value, member, place)
+      : [];
+  });
 }
 
 export interface EncoderOptions {
@@ -63,7 +88,8 @@ export class Encoder {
 
   /**
    * Appends a message; returns its length in bytes.
-   * @throws MessageTooLong where it would pass 65,535 bytes; nothing is written then.
+   * @throws MessageTooLong where it would pass 65,535 bytes, ValueOutOfRange where a number is too wide for its field;
+   * nothing is written then.
    */
   append(message: Message): number {
     return writeChecked(this.writer, message);
@@ -78,13 +104,17 @@ export class Encoder {
   /**
    * Appends a message wrapped into BUNDLE_ADD_MESSAGE (ONF EXT-230), both with `xid`, as Open vSwitch demands; returns
    * the length of both. Saves the wrapping object of `append`.
-   * @throws MessageTooLong as `append`, the 24 bytes of the wrapping included.
+   * @throws MessageTooLong (the 24 bytes of the wrapping included) and ValueOutOfRange as `append`.
    */
   appendToBundle(bundleId: number, flags: number, xid: number, message: Message): number {
     const { writer } = this;
     const start = writer.begin();
     writer.reserve(BUNDLE_ADD_LENGTH);
     const { view } = writer;
+    if (xid >>> 0 !== xid) throw new ValueOutOfRange(xid, 32, 'xid of bundle_add_message');
+    if (bundleId >>> 0 !== bundleId)
+      throw new ValueOutOfRange(bundleId, 32, 'bundleId of bundle_add_message');
+    if ((flags & 0xffff) !== flags) throw new ValueOutOfRange(flags, 16, 'flags of bundle_add_message');
     view.setUint8(start, OFP_VERSION);
     view.setUint8(start + 1, EXPERIMENTER);
     view.setUint32(start + 4, xid);
@@ -97,7 +127,7 @@ export class Encoder {
       writeMessage(writer, message, xid);
     } catch (error) {
       writer.rollback(start);
-      throw error;
+      throw located(error, message);
     }
     const length = writer.offset - start;
     if (length > MAX_MESSAGE_LENGTH) {
@@ -123,7 +153,7 @@ const shared = new Writer(65_536);
 
 /**
  * One message as bytes. They are a view of a larger buffer, as those of `Buffer.from` are, and must not be written to.
- * @throws MessageTooLong where it would pass 65,535 bytes.
+ * @throws MessageTooLong where it would pass 65,535 bytes, ValueOutOfRange where a number is too wide for its field.
  */
 export function encode(message: Message): Uint8Array {
   writeChecked(shared, message);

@@ -12,6 +12,7 @@ export {
   type MessageHeader,
 } from './decoder.js';
 export { Encoder, type EncoderOptions, encode, encodedLength, MessageTooLong } from './encoder.js';
+export { ValueOutOfRange } from './wire/writer.js';
 export * from './errors.js';
 export type * from './messages.js';
 export type * from './multipart.js';

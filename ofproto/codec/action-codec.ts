@@ -4,7 +4,7 @@ import type { Field } from '../oxm/field.js';
 import { OxmClass } from '../oxm/field.js';
 import { experimenterField, fieldByCode } from '../oxm/registry.js';
 import type { Reader } from '../wire/reader.js';
-import type { Writer } from '../wire/writer.js';
+import { ValueOutOfRange, type Writer } from '../wire/writer.js';
 
 /** One action's bytes after its header (4 bytes; Nicira's: 10, with experimenter and subtype). */
 export interface ActionCodec<T extends Action['type'] = Action['type']> {
@@ -39,7 +39,7 @@ export function bareAction<T extends Action['type']>(
 
 /** Writes the header of a field as an action refers to it: 4 bytes, 8 with an experimenter. */
 export function writeFieldHeader(writer: Writer, field: Field): void {
-  writer.u32(field.header);
+  writer.u32(field.header >>> 0);
   if (field.experimenter !== undefined) writer.u32(field.experimenter);
 }
 
@@ -50,7 +50,7 @@ export function writeShortFieldHeader(writer: Writer, field: Field, instead: str
       `field ${field.name} has an experimenter id and no room in this action; use ${instead}`,
     );
   }
-  writer.u32(field.header);
+  writer.u32(field.header >>> 0);
 }
 
 /** Reads the header of a field; undefined where the library does not know it or its length is not the usual one. */
@@ -70,12 +70,21 @@ export function readFieldHeader(reader: Reader, end: number): Field | undefined 
 }
 
 /** Offset and width of bits in Nicira's 16-bit form: `offset << 6 | bits - 1`. */
-export const packBits = (offset: number, bits: number): number => (offset << 6) | (bits - 1);
+export function packBits(offset: number, bits: number): number {
+  if ((offset & 0x3ff) !== offset) throw new ValueOutOfRange(offset, 10, 'the offset of a subfield');
+  if (((bits - 1) & 0x3f) !== bits - 1)
+    throw new ValueOutOfRange(bits - 1, 6, 'the width less one of a subfield');
+  return (offset << 6) | (bits - 1);
+}
 export const unpackOffset = (packed: number): number => packed >>> 6;
 export const unpackBits = (packed: number): number => (packed & 0x3f) + 1;
 
 /** A port number of OpenFlow 1.3 in Nicira's 16 bits, and back: the reserved ones are the last 256 of either. */
-export const portTo16 = (port: number): number => port & 0xffff;
+export function portTo16(port: number): number {
+  if ((port & 0xffff) !== port && (port < 0xffffff00 || port >>> 0 !== port))
+    throw new ValueOutOfRange(port, 16, 'a port number');
+  return port & 0xffff;
+}
 export const portFrom16 = (port: number): number => (port >= 0xff00 ? port + 0xffff0000 : port);
 
 export const subfield = (field: Field, offset: number, bits: number): Subfield => ({ field, offset, bits });

@@ -140,7 +140,7 @@ function writeUncommon(writer: Writer, action: Action, start: number): void {
     writer.skip(4);
   } else if (action.type === 'opaque') {
     writer.u16(action.number);
-    writer.u16(4 + action.data.length);
+    writer.length(4 + action.data.length);
     writer.raw(action.data);
   } else {
     throw new TypeError(`action of unknown type '${action.type}' at offset ${start}`);

@@ -50,7 +50,7 @@ export function writeBands(writer: Writer, bands: readonly MeterBand[]): void {
     const start = writer.offset;
     if (band.type === 'opaque') {
       writer.u16(band.number);
-      writer.u16(4 + band.data.length);
+      writer.length(4 + band.data.length);
       writer.raw(band.data);
       continue;
     }

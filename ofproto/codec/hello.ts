@@ -11,7 +11,7 @@ export function writeHello(writer: Writer, message: Hello): void {
   for (const element of message.elements ?? []) {
     const start = writer.offset;
     writer.u16(element.number);
-    writer.u16(4 + element.data.length);
+    writer.length(4 + element.data.length);
     writer.raw(element.data);
     writer.pad8(start);
   }
@@ -22,7 +22,7 @@ function writeBitmap(writer: Writer, versions: readonly number[]): void {
   for (const version of versions) words[version >>> 5] = (words[version >>> 5] ?? 0) | (1 << (version & 31));
   const start = writer.offset;
   writer.u16(VERSION_BITMAP);
-  writer.u16(4 + 4 * words.length);
+  writer.length(4 + 4 * words.length);
   for (const word of words) writer.u32(word);
   writer.pad8(start);
 }

@@ -23,7 +23,8 @@ export function writeInstructions(writer: Writer, instructions: readonly Instruc
     switch (instruction.type) {
       case 'goto_table':
         view.setUint32(start, (NUMBER.goto_table << 16) | 8);
-        view.setUint8(start + 4, instruction.table);
+        writer.offset = start + 4;
+        writer.u8(instruction.table);
         writer.offset = start + 8;
         break;
       case 'apply_actions':
@@ -35,9 +36,9 @@ export function writeInstructions(writer: Writer, instructions: readonly Instruc
         break;
       case 'write_metadata':
         view.setUint32(start, (NUMBER.write_metadata << 16) | 24);
-        view.setBigUint64(start + 8, instruction.metadata);
-        view.setBigUint64(start + 16, instruction.mask);
-        writer.offset = start + 24;
+        writer.offset = start + 8;
+        writer.u64(instruction.metadata);
+        writer.u64(instruction.mask);
         break;
       case 'clear_actions':
         view.setUint32(start, (NUMBER.clear_actions << 16) | 8);
@@ -45,12 +46,12 @@ export function writeInstructions(writer: Writer, instructions: readonly Instruc
         break;
       case 'meter':
         view.setUint32(start, (NUMBER.meter << 16) | 8);
-        view.setUint32(start + 4, instruction.meterId);
-        writer.offset = start + 8;
+        writer.offset = start + 4;
+        writer.u32(instruction.meterId);
         break;
       default:
         writer.u16(instruction.number);
-        writer.u16(4 + instruction.data.length);
+        writer.length(4 + instruction.data.length);
         writer.raw(instruction.data);
     }
   }

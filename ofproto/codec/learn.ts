@@ -1,7 +1,7 @@
 /** The specifications inside NXAST_LEARN: what a learned entry matches, loads and outputs to. */
 import type { LearnSpec, Subfield } from '../actions.js';
 import type { Reader } from '../wire/reader.js';
-import type { Writer } from '../wire/writer.js';
+import { ValueOutOfRange, type Writer } from '../wire/writer.js';
 import { readFieldHeader, writeFieldHeader } from './action-codec.js';
 
 const SOURCE_VALUE = 1 << 13;
@@ -17,9 +17,16 @@ function writeSubfield(writer: Writer, subfield: Subfield): void {
 const valueBytes = (bits: number): number => 2 * Math.ceil(bits / 16);
 
 function writeValue(writer: Writer, value: bigint, bits: number): void {
+  if (BigInt.asUintN(bits, value) !== value) throw new ValueOutOfRange(value, bits);
   for (let shift = 8 * valueBytes(bits) - 16; shift >= 0; shift -= 16) {
     writer.u16(Number((value >> BigInt(shift)) & 0xffffn));
   }
+}
+
+/** The width that a specification's header holds, as its 11 bits. */
+function width({ bits }: Subfield): number {
+  if ((bits & BITS_MASK) !== bits) throw new ValueOutOfRange(bits, 11, 'the width of a subfield');
+  return bits;
 }
 
 export function writeLearnSpecs(writer: Writer, specs: readonly LearnSpec[]): void {
@@ -28,7 +35,7 @@ export function writeLearnSpecs(writer: Writer, specs: readonly LearnSpec[]): vo
       case 'match_field':
       case 'load_field':
         writer.u16(
-          ((spec.kind === 'match_field' ? DESTINATION.MATCH : DESTINATION.LOAD) << 11) | spec.dst.bits,
+          ((spec.kind === 'match_field' ? DESTINATION.MATCH : DESTINATION.LOAD) << 11) | width(spec.dst),
         );
         writeSubfield(writer, spec.src);
         writeSubfield(writer, spec.dst);
@@ -38,13 +45,13 @@ export function writeLearnSpecs(writer: Writer, specs: readonly LearnSpec[]): vo
         writer.u16(
           SOURCE_VALUE |
             ((spec.kind === 'match_value' ? DESTINATION.MATCH : DESTINATION.LOAD) << 11) |
-            spec.dst.bits,
+            width(spec.dst),
         );
         writeValue(writer, spec.value, spec.dst.bits);
         writeSubfield(writer, spec.dst);
         break;
       default:
-        writer.u16((DESTINATION.OUTPUT << 11) | spec.src.bits);
+        writer.u16((DESTINATION.OUTPUT << 11) | width(spec.src));
         writeSubfield(writer, spec.src);
     }
   }

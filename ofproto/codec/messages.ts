@@ -63,8 +63,10 @@ export function writeMessage(writer: Writer, message: Message, xid: number = mes
   const start = writer.offset;
   writer.reserve(HEADER_LENGTH + EXPERIMENTER_HEAD_LENGTH);
   const { view } = writer;
-  view.setUint8(start, message.type === 'hello' ? message.version : OFP_VERSION);
-  view.setUint32(start + 4, xid);
+  if (message.type === 'hello') writer.u8(message.version);
+  else view.setUint8(start, OFP_VERSION);
+  writer.offset = start + 4;
+  writer.u32(xid);
   const placed = BY_TYPE[message.type];
   if (placed === undefined) {
     writeUnknown(writer, message, start);
@@ -90,7 +92,9 @@ function writeUnknown(writer: Writer, message: Message, start: number): void {
     writer.u32(message.experimenterType);
     writer.raw(message.data);
   } else if (message.type === 'opaque') {
-    writer.view.setUint8(start + 1, message.number);
+    writer.offset = start + 1;
+    writer.u8(message.number);
+    writer.offset = start + HEADER_LENGTH;
     writer.raw(message.data);
   } else {
     throw new TypeError(`message of unknown type '${message.type}'`);

@@ -272,7 +272,7 @@ export const NICIRA_ACTIONS: readonly AnyActionCodec[] = [
     number: 21,
     length: 0,
     write(writer, action) {
-      writer.u16(action.controllerIds.length);
+      writer.length(action.controllerIds.length);
       writer.skip(4);
       for (const id of action.controllerIds) writer.u16(id);
     },

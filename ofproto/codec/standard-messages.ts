@@ -1,11 +1,11 @@
 /** The messages of OpenFlow 1.3.5 (section 7): one row per type. */
-import type { FlowMod, Hello } from '../messages.js';
+import type { Hello } from '../messages.js';
 import type { MultipartReply, MultipartRequest } from '../multipart.js';
 import { BadActionCode, ErrorType } from '../errors.js';
 import { readMatch, writeMatch } from '../oxm/codec.js';
 import { Malformed, type Reader } from '../wire/reader.js';
-import type { Writer } from '../wire/writer.js';
 import { readActions, writeActions } from './actions.js';
+import { readFlowMod, writeFlowMod } from './flow-mod.js';
 import {
   readBands,
   readBuckets,
@@ -15,56 +15,12 @@ import {
   writeQueues,
 } from './groups-and-meters.js';
 import { readHello, writeHello } from './hello.js';
-import { readInstructions, writeInstructions } from './instructions.js';
 import { type AnyMessageCodec, bareMessage, messageCodec } from './message-codec.js';
 import { readMultipart, writeMultipart } from './multipart.js';
 import { readPort, writePort } from './ports.js';
 import type { AsyncConfig } from '../messages.js';
 
 const EXPERIMENTER_ERROR = 0xffff;
-
-function writeFlowMod(writer: Writer, message: FlowMod): void {
-  writer.reserve(40);
-  const { view, offset } = writer;
-  view.setBigUint64(offset, message.cookie);
-  view.setBigUint64(offset + 8, message.cookieMask);
-  view.setUint8(offset + 16, message.tableId);
-  view.setUint8(offset + 17, message.command);
-  view.setUint16(offset + 18, message.idleTimeout);
-  view.setUint16(offset + 20, message.hardTimeout);
-  view.setUint16(offset + 22, message.priority);
-  view.setUint32(offset + 24, message.bufferId);
-  view.setUint32(offset + 28, message.outPort);
-  view.setUint32(offset + 32, message.outGroup);
-  view.setUint16(offset + 36, message.flags);
-  writer.offset = offset + 40;
-  writeMatch(writer, message.match);
-  writeInstructions(writer, message.instructions);
-}
-
-function readFlowMod(reader: Reader, end: number, xid: number): FlowMod {
-  const { view, offset } = reader;
-  reader.offset = offset + 40;
-  const match = readMatch(reader, end);
-  const instructions = readInstructions(reader, end);
-  return {
-    type: 'flow_mod',
-    xid,
-    command: view.getUint8(offset + 17),
-    tableId: view.getUint8(offset + 16),
-    cookie: view.getBigUint64(offset),
-    cookieMask: view.getBigUint64(offset + 8),
-    idleTimeout: view.getUint16(offset + 18),
-    hardTimeout: view.getUint16(offset + 20),
-    priority: view.getUint16(offset + 22),
-    bufferId: view.getUint32(offset + 24),
-    outPort: view.getUint32(offset + 28),
-    outGroup: view.getUint32(offset + 32),
-    flags: view.getUint16(offset + 36),
-    match,
-    instructions,
-  };
-}
 
 const configMessage = (type: 'get_config_reply' | 'set_config', number: number): AnyMessageCodec =>
   messageCodec<typeof type>({

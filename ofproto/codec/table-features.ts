@@ -79,13 +79,13 @@ function writePropertyBody(
 
 function writeFeatureId(writer: Writer, id: FeatureId): void {
   writer.u16(id.type);
-  writer.u16(4 + (id.data?.length ?? 0));
+  writer.length(4 + (id.data?.length ?? 0));
   if (id.data !== undefined) writer.raw(id.data);
 }
 
 function writeFieldId(writer: Writer, { field, hasMask, length }: FieldId): void {
   const header = hasMask ? field.maskedHeader : field.header;
-  writer.u32(length === undefined ? header : tlvHeader(field.class, field.number, hasMask, length));
+  writer.u32((length === undefined ? header : tlvHeader(field.class, field.number, hasMask, length)) >>> 0);
   if (field.experimenter !== undefined) writer.u32(field.experimenter);
 }
 

@@ -88,7 +88,7 @@ function writeVariable(writer: Writer, field: Field, value: Uint8Array, mask: Ui
         'both must be equally long and at most 255 together',
     );
   }
-  writer.u32(tlvHeader(field.class, field.number, field.hasMask ?? mask !== undefined, length));
+  writer.u32(tlvHeader(field.class, field.number, field.hasMask ?? mask !== undefined, length) >>> 0);
   writer.raw(value);
   if (mask !== undefined) writer.raw(mask);
 }

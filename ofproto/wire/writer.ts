@@ -6,6 +6,33 @@
 /** Space that a message finds at its start; longer ones make the slab grow while they are written. */
 const HEADROOM = 4096;
 
+/** A number that its field on the wire cannot hold; the encoder writes nothing of the message that has it. */
+export class ValueOutOfRange extends Error {
+  override readonly name = 'ValueOutOfRange';
+  readonly code = 'OFPROTO_VALUE_OUT_OF_RANGE';
+
+  constructor(
+    readonly value: number | bigint,
+    /** Width of the field. */
+    readonly bits: number,
+    /** `type` of the message, and the places in it that hold the value. */
+    readonly where?: string,
+  ) {
+    super(
+      `${value} does not fit into ${where === undefined ? `${bits} bits` : `the ${bits} bits of ${where}`}; ` +
+        'numbers are unsigned and whole',
+    );
+  }
+}
+
+const MAX_U64 = (1n << 64n) - 1n;
+/** Throws where a value has more than 64 bits or is negative. */
+export function requireU64(value: bigint, where?: string): void {
+  if (value < 0n || value > MAX_U64) throw new ValueOutOfRange(value, 64, where);
+}
+
+const MAX_U128 = (1n << 128n) - 1n;
+
 export class Writer {
   bytes: Uint8Array;
   view: DataView;
@@ -55,30 +82,35 @@ export class Writer {
 
   u8(value: number): void {
     this.reserve(1);
+    if ((value & 0xff) !== value) throw new ValueOutOfRange(value, 8);
     this.view.setUint8(this.offset, value);
     this.offset += 1;
   }
 
   u16(value: number): void {
     this.reserve(2);
+    if ((value & 0xffff) !== value) throw new ValueOutOfRange(value, 16);
     this.view.setUint16(this.offset, value);
     this.offset += 2;
   }
 
   u32(value: number): void {
     this.reserve(4);
+    if (value >>> 0 !== value) throw new ValueOutOfRange(value, 32);
     this.view.setUint32(this.offset, value);
     this.offset += 4;
   }
 
   u64(value: bigint): void {
     this.reserve(8);
+    requireU64(value);
     this.view.setBigUint64(this.offset, value);
     this.offset += 8;
   }
 
   u128(value: bigint): void {
     this.reserve(16);
+    if (value < 0n || value > MAX_U128) throw new ValueOutOfRange(value, 128);
     this.view.setBigUint64(this.offset, value >> 64n);
     this.view.setBigUint64(this.offset + 8, value);
     this.offset += 16;
@@ -87,6 +119,7 @@ export class Writer {
   /** An Ethernet address. */
   u48(value: number): void {
     this.reserve(6);
+    if (!Number.isInteger(value) || value < 0 || value > 0xffffffffffff) throw new ValueOutOfRange(value, 48);
     this.view.setUint16(this.offset, value / 0x100000000);
     this.view.setUint32(this.offset + 2, value);
     this.offset += 6;
@@ -103,6 +136,13 @@ export class Writer {
     this.reserve(size);
     encoder.encodeInto(value, this.bytes.subarray(this.offset, this.offset + size - 1));
     this.offset += size;
+  }
+
+  /** 16 bits of a length. One that needs more lies in a message that is refused as a whole, so it is cut. */
+  length(value: number): void {
+    this.reserve(2);
+    this.view.setUint16(this.offset, value);
+    this.offset += 2;
   }
 
   /** Writes the length of what lies between `start` and here into the two bytes at `at`. */

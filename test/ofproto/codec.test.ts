@@ -14,6 +14,7 @@ import {
   ErrorType,
   F,
   flowMod,
+  gotoTable,
   type Message,
   MessageTooLong,
   MultipartAssembler,
@@ -22,7 +23,9 @@ import {
   matchOf,
   output,
   oxm,
+  packetOut,
   Port,
+  type ValueOutOfRange,
 } from '../../ofproto/index.js';
 import { fields, instructionKinds, leafActions, message, messageKinds, nestedActions } from './generators.js';
 
@@ -230,6 +233,90 @@ t.test('messages that would pass 64 KB are refused, and nothing of them is writt
   t.same(
     messages.map((m) => m.type),
     ['barrier_request', 'group_mod', 'barrier_request'],
+  );
+});
+
+t.test('a number wider than its field is refused, and nothing of its message is written', async (t) => {
+  const nat = (portMax: number): Message =>
+    flowMod({
+      tableId: 1,
+      match: matchOf({ eth_type: 0x0800 }),
+      instructions: [
+        apply({
+          type: 'ct',
+          flags: 1,
+          zone: 7,
+          alg: 0,
+          actions: [{ type: 'nat', flags: 1, ipv4Min: 1, portMin: 1, portMax }],
+        }),
+      ],
+    });
+  const prioritised = (priority: number): Message => flowMod({ tableId: 0, priority, match: [] });
+  const encoder = new Encoder({ slabSize: 4096 });
+  const good = encode(nat(65_535));
+  encoder.append(nat(65_535));
+  const refused: readonly (readonly [Message, Partial<ValueOutOfRange>])[] = [
+    [
+      nat(65_536),
+      {
+        value: 65_536,
+        bits: 16,
+        message:
+          '65536 does not fit into the 16 bits of instructions[0].actions[0].actions[0].portMax of flow_mod; numbers are unsigned and whole',
+      },
+    ],
+    [prioritised(70_000), { value: 70_000, bits: 16, where: 'priority of flow_mod' }],
+    [prioritised(-1), { value: -1, bits: 16, where: 'priority of flow_mod' }],
+    [prioritised(1.5), { value: 1.5, bits: 16, where: 'priority of flow_mod' }],
+    [prioritised(Number.NaN), { bits: 16, where: 'priority of flow_mod' }],
+    [
+      { ...flowMod({ match: [] }), cookie: 1n << 64n },
+      { bits: 64, where: 'cookie of flow_mod' },
+    ],
+    [flowMod({ match: [], instructions: [gotoTable(256)] }), { where: 'instructions[0].table of flow_mod' }],
+    [
+      flowMod({ match: [], instructions: [{ type: 'write_metadata', metadata: -1n, mask: 1n }] }),
+      { bits: 64, where: 'instructions[0].metadata of flow_mod' },
+    ],
+    [
+      packetOut({ actions: [output(2 ** 32)], data: new Uint8Array(4) }),
+      { where: 'actions[0].port of packet_out' },
+    ],
+    [
+      packetOut({ actions: [{ type: 'resubmit', port: 70_000 }], data: new Uint8Array(4) }),
+      { value: 70_000, bits: 16, where: 'actions[0].port of packet_out' },
+    ],
+    [
+      packetOut({
+        actions: [{ type: 'reg_load', dst: F.reg0, offset: 0, bits: 65, value: 1n }],
+        data: new Uint8Array(4),
+      }),
+      { bits: 6, where: 'the width less one of a subfield of packet_out' },
+    ],
+  ];
+  for (const [bad, expected] of refused) {
+    const before = encoder.pending;
+    const error = { name: 'ValueOutOfRange', code: 'OFPROTO_VALUE_OUT_OF_RANGE', ...expected };
+    t.throws(() => encoder.append(bad), error);
+    t.throws(() => encoder.appendToBundle(1, 1, 1, bad), error);
+    t.equal(encoder.pending, before);
+    t.throws(() => encode(bad), error);
+  }
+  t.throws(() => encode({ type: 'barrier_request', xid: 2 ** 32 }), {
+    name: 'ValueOutOfRange',
+    where: 'xid of barrier_request',
+  });
+  t.throws(() => encoder.appendToBundle(2 ** 32, 1, 1, nat(1)), {
+    name: 'ValueOutOfRange',
+    where: 'bundleId of bundle_add_message',
+  });
+  encoder.append({ type: 'barrier_request', xid: 2 });
+  const taken = encoder.take();
+  t.equal(hex(taken.subarray(0, good.length)), hex(good), 'what was appended before is as it was');
+  t.same(
+    decodeChunks([taken]).messages.map((m) => m.type),
+    ['flow_mod', 'barrier_request'],
+    'the encoder goes on',
   );
 });
 
