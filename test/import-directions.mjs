@@ -23,6 +23,10 @@ const rooms = {
     ],
     node: [],
   },
+  'controller/trace': {
+    ours: ['ofproto', 'controller/channel', 'controller/datapath', 'controller/model'],
+    node: [],
+  },
   'controller/hub': { ours: ['rpc', 'controller/model', 'controller/log.ts'] },
   'controller/api': {
     ours: ['controller/model', 'controller/config', 'controller/log.ts', 'controller/metrics.ts'],

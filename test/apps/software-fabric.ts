@@ -2,6 +2,8 @@
 import type { DesiredTables } from '../../controller/datapath/desired.js';
 import { TUNNEL_PORT, UPLINK_PORT } from '../../controller/model/facts.js';
 import type { HostFact } from '../../controller/model/facts.js';
+import { asNew } from '../../controller/trace/connection.js';
+import type { Track } from '../../controller/trace/execute.js';
 import { type Packet, SoftwareSwitch } from './software-switch.js';
 
 /** A packet that reached a port of a host, or (host absent) a neighbour in the VLAN underlay. */
@@ -29,10 +31,13 @@ export class SoftwareFabric {
     }
   }
 
-  /** Sends a packet into a port and returns where it and its copies come out, in any order. */
-  send(host: string, port: number, packet: Packet): Delivery[] {
+  /**
+   * Sends a packet into a port and returns where it and its copies come out, in any order.
+   * @param track what the connection tracking of every host says of it
+   */
+  send(host: string, port: number, packet: Packet, track: Track = asNew): Delivery[] {
     const deliveries: Delivery[] = [];
-    this.#enter(host, port, packet, deliveries, 0);
+    this.#enter(host, port, packet, deliveries, 0, track);
     return deliveries;
   }
 
@@ -40,7 +45,7 @@ export class SoftwareFabric {
   sendFromUnderlay(packet: Packet): Delivery[] {
     const deliveries: Delivery[] = [];
     for (const { name, uplink } of this.#hosts) {
-      if (uplink !== undefined) this.#enter(name, UPLINK_PORT, packet, deliveries, 1);
+      if (uplink !== undefined) this.#enter(name, UPLINK_PORT, packet, deliveries, 1, asNew);
     }
     return deliveries;
   }
@@ -54,22 +59,30 @@ export class SoftwareFabric {
       withTunnel(packet, BigInt(tunnel.vni), 'tun_src', BigInt(tunnel.source)),
       deliveries,
       1,
+      asNew,
     );
     return deliveries;
   }
 
-  #enter(name: string, inPort: number, packet: Packet, deliveries: Delivery[], hops: number): void {
+  #enter(
+    name: string,
+    inPort: number,
+    packet: Packet,
+    deliveries: Delivery[],
+    hops: number,
+    track: Track,
+  ): void {
     if (hops > MAX_HOPS) throw new Error('a packet goes in a circle');
-    const { outputs } = (this.#switches.get(name) as SoftwareSwitch).execute(inPort, packet);
+    const { outputs } = (this.#switches.get(name) as SoftwareSwitch).execute(inPort, packet, track);
     const host = this.#hosts.find((candidate) => candidate.name === name) as HostFact;
     for (const output of outputs) {
-      if (output.port === TUNNEL_PORT) this.#tunnel(host, output.packet, deliveries, hops);
-      else if (output.port === UPLINK_PORT) this.#uplink(host, output.packet, deliveries, hops);
+      if (output.port === TUNNEL_PORT) this.#tunnel(host, output.packet, deliveries, hops, track);
+      else if (output.port === UPLINK_PORT) this.#uplink(host, output.packet, deliveries, hops, track);
       else deliveries.push({ host: name, port: output.port, packet: output.packet });
     }
   }
 
-  #tunnel(from: HostFact, packet: Packet, deliveries: Delivery[], hops: number): void {
+  #tunnel(from: HostFact, packet: Packet, deliveries: Delivery[], hops: number, track: Track): void {
     const vni = packet.get('tunnel_id') ?? 0n;
     const [to4, to6] = [packet.get('tun_dst') ?? 0n, packet.get('tun_ipv6_dst') ?? 0n];
     if ((to4 === 0n) === (to6 === 0n)) throw new Error(`tunnel to ${to4} and ${to6}`);
@@ -81,6 +94,7 @@ export class SoftwareFabric {
           withTunnel(packet, vni, 'tun_src', BigInt(from.vtepIpv4)),
           deliveries,
           hops + 1,
+          track,
         );
       }
       if (to6 !== 0n && from.vtepIpv6 !== undefined && to6 === host.vtepIpv6) {
@@ -90,17 +104,18 @@ export class SoftwareFabric {
           withTunnel(packet, vni, 'tun_ipv6_src', from.vtepIpv6),
           deliveries,
           hops + 1,
+          track,
         );
       }
     }
   }
 
-  #uplink(from: HostFact, packet: Packet, deliveries: Delivery[], hops: number): void {
+  #uplink(from: HostFact, packet: Packet, deliveries: Delivery[], hops: number, track: Track): void {
     if (from.uplink === undefined) return;
     deliveries.push({ host: undefined, port: 0, packet });
     for (const host of this.#hosts) {
       if (host !== from && host.uplink !== undefined)
-        this.#enter(host.name, UPLINK_PORT, onWire(packet), deliveries, hops + 1);
+        this.#enter(host.name, UPLINK_PORT, onWire(packet), deliveries, hops + 1, track);
     }
   }
 }
