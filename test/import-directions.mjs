@@ -27,9 +27,26 @@ const rooms = {
     ours: ['ofproto', 'controller/channel', 'controller/datapath', 'controller/model'],
     node: [],
   },
+  'controller/punt': {
+    ours: [
+      'ofproto',
+      'apps',
+      'controller/channel',
+      'controller/datapath',
+      'controller/log.ts',
+      'controller/metrics.ts',
+      'controller/model/facts.ts',
+    ],
+  },
   'controller/hub': { ours: ['rpc', 'controller/model', 'controller/log.ts'] },
   'controller/api': {
-    ours: ['controller/model', 'controller/config', 'controller/log.ts', 'controller/metrics.ts'],
+    ours: [
+      'controller/model',
+      'controller/config',
+      'controller/log.ts',
+      'controller/metrics.ts',
+      'controller/punt/types.ts',
+    ],
   },
   controller: { ours: ['ofproto', 'rpc', 'apps', 'controller'] },
   agent: { ours: ['rpc'] },
