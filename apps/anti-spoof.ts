@@ -26,6 +26,7 @@ import {
 import { Origin, Priority, R, T } from './pipeline.js';
 import { hostScope, type LocalEndpoint, placementsOf } from './placement.js';
 import { EtherType, Icmpv6Type, IPV4_BROADCAST, UdpPort } from './protocols.js';
+import { stormMeter } from './qos/meters.js';
 
 /** What was forged or forbidden; the object of the cookies of shared entries. */
 export const SpoofKind = {
@@ -96,11 +97,12 @@ function ipv4Sources(context: EntryContext, endpoint: LocalEndpoint): void {
       T.source_address,
       [...arp, oxm(F.arp_spa, address), sender],
       T.address_resolution,
+      stormMeter(endpoint.port),
     );
   }
   // A probe for an address before using it (RFC 5227) has no sender address.
   const probe = [...arpRequest, oxm(F.arp_spa, NO_ADDRESS), sender];
-  allow(context, endpoint, T.source_address, probe, T.address_resolution);
+  allow(context, endpoint, T.source_address, probe, T.address_resolution, stormMeter(endpoint.port));
 }
 
 function ipv6Sources(context: EntryContext, endpoint: LocalEndpoint): void {
@@ -129,11 +131,13 @@ function allow(
   table: Table,
   match: Match,
   goto: Table,
+  meter?: number,
 ): void {
   context.flow(hostScope(host), {
     table,
     priority: Priority.host,
     match: [...inPort(port), ...match],
+    ...(meter === undefined ? {} : { meter }),
     goto,
     object: number,
   });

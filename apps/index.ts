@@ -8,6 +8,7 @@ import { conntrack } from './conntrack.js';
 import { flood } from './flood.js';
 import { neighbourDiscovery } from './neighbour-discovery.js';
 import { policy } from './policy/index.js';
+import { qos } from './qos/index.js';
 import { vlan } from './vlan.js';
 import { vxlan } from './vxlan.js';
 
@@ -24,4 +25,5 @@ export const apps: readonly App[] = [
   flood,
   conntrack,
   policy,
+  qos,
 ];

@@ -14,6 +14,7 @@ import type { Collection } from '../controller/derive/index.js';
 import {
   type DatapathId,
   type EndpointFact,
+  type EndpointId,
   type NetworkFact,
   type PortFact,
   TUNNEL_PORT,
@@ -29,6 +30,7 @@ export type PlacedNetwork = Pick<NetworkFact, 'number' | 'encapsulation' | 'tag'
 
 /** An attached endpoint whose network and host are known; key: id of the endpoint. */
 export interface Placement {
+  readonly id: EndpointId;
   readonly number: number;
   readonly mac: number;
   readonly ipv4: readonly number[];
@@ -86,6 +88,7 @@ function declarePlacements(d: AppDeclaration): Placements {
     if (network === undefined || host === undefined) return;
     const { number, encapsulation, tag, uplinkHandOff } = network;
     context.emit(id, {
+      id,
       number: endpoint.number,
       mac: endpoint.mac,
       ipv4: endpoint.ipv4,

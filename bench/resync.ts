@@ -115,6 +115,7 @@ export async function run({ rounds = 3 }: { readonly rounds?: number }): Promise
     const times = await inTurn(rounds, {
       empty: async () => {
         await empty();
+        await ovs.ofctl(['del-meters'], 'br0');
         return await timed(sentAll);
       },
       right: () => timed(sentNothing),

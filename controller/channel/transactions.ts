@@ -172,11 +172,22 @@ export class TransactionQueue {
       if (running.phase === 'finishing') continue;
       open += 1;
       if (open > MAX_OPEN) return;
-      if (running.phase === 'waiting') this.#begin(running, place);
+      if (running.phase === 'waiting') {
+        if (this.#awaitsDeletions(running, place)) return;
+        this.#begin(running, place);
+      }
       if (running.phase === 'uploading' && !this.#upload(running)) return;
       // Everything in front has been told to commit already, or this one has to wait.
       if (running.phase === 'closed' && this.#mayCommit(place)) this.#commit(running);
     }
+  }
+
+  /** Meters are added before their bundle: not before what is in front has deleted its own, of which one may have the same number. */
+  #awaitsDeletions({ transaction }: Running, place: number): boolean {
+    if (transaction.meters.length === 0) return false;
+    return this.#running
+      .slice(0, place)
+      .some((front) => front.transaction.metersAfter.length > 0 && front.phase !== 'finishing');
   }
 
   #begin(running: Running, place: number): void {

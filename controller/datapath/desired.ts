@@ -10,7 +10,6 @@ import {
   type Collection,
   type Context,
   type Derived,
-  type DeriveOptions,
   Engine,
   type Input,
   type Settlement,
@@ -198,19 +197,11 @@ export class DesiredTables {
       facts: this.#facts,
       index: (name, source, bucketsOf) => engine.index(named(name), source, bucketsOf),
       derive: (name, each, run) => engine.derive(named(name), each, run),
-      entries: <S>(
-        name: string,
-        each: Collection<S>,
-        run: (context: EntryContext, value: S, key: string) => void,
-        options?: DeriveOptions,
-      ) => {
-        const create = (owner: Owner) => {
+      entries: (name, each, run) =>
+        this.#rule(app, name, each, (owner) => {
           const entries = new RuleContext(this.#compiler, owner);
-          return (context: Context<Emission>, value: S, key: string) =>
-            run(entries.over(context), value, key);
-        };
-        this.#rule(app, name, each, create, options);
-      },
+          return (context, value, key) => run(entries.over(context), value, key);
+        }),
       shared: <T>(name: string, create: (declaration: AppDeclaration) => T): T => {
         if (!this.#shared.has(name)) this.#shared.set(name, create(declaration));
         return this.#shared.get(name) as T;
@@ -224,7 +215,6 @@ export class DesiredTables {
     name: string,
     each: Collection<S>,
     create: (owner: Owner) => (context: Context<Emission>, value: S, key: string) => void,
-    options?: DeriveOptions,
   ): void {
     const names = this.#ruleNames.get(app.id) ?? [];
     this.#ruleNames.set(app.id, names);
@@ -233,7 +223,7 @@ export class DesiredTables {
       throw new RangeError(`app '${app.name}' has more than ${MAX_RULES} rules`);
     const owner: Owner = { app, rule: names.length, name: fullName };
     const rule: Rule = { order: this.#rules.length, name: fullName };
-    this.#rules.push({ rule, owner, emissions: this.engine.derive(fullName, each, create(owner), options) });
+    this.#rules.push({ rule, owner, emissions: this.engine.derive(fullName, each, create(owner)) });
   }
 }
 

@@ -263,6 +263,34 @@ t.test('transactions', async (t) => {
     },
   );
 
+  await t.test('a meter that goes and comes back at once', async (t) => {
+    const begin = turn();
+    const metered = flow(10, { instructions: [{ type: 'meter', meterId: 1 }] });
+    await session.transact(
+      begin.transaction({ meters: [begin.meters([meter(1)])], chunks: [begin.chunk([metered])] }),
+    );
+    const [going, coming] = [turn(), turn()];
+    const results = await Promise.all([
+      session.transact(
+        going.transaction({
+          chunks: [going.chunk([flow(10, { command: FlowModCommand.DELETE_STRICT })])],
+          metersAfter: [going.meters([meter(1, MeterModCommand.DELETE)])],
+        }),
+      ),
+      session.transact(
+        coming.transaction({ meters: [coming.meters([meter(1)])], chunks: [coming.chunk([metered])] }),
+      ),
+    ]);
+    t.strictSame(
+      results.map(({ errors }) => errors),
+      [[], []],
+      'it is not added before it has gone',
+    );
+    t.equal(emulated.tables.meters.size, 1);
+    t.equal(emulated.flows.length, 1);
+    clear();
+  });
+
   await t.test('many at once are committed in the order of the calls', async (t) => {
     const results: Promise<TransactionResult>[] = [];
     for (let i = 0; i < 20; i++) {
