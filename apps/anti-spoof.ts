@@ -52,10 +52,10 @@ export const antiSpoof: App = {
   id: 2,
   declare(d) {
     const { localEndpoints, always } = placementsOf(d);
-    d.entries('mac', localEndpoints, sourceMac);
-    d.entries('ipv4', localEndpoints, ipv4Sources);
-    d.entries('ipv6', localEndpoints, ipv6Sources);
-    d.entries('spoofers', localEndpoints, (context, { host, port, number }) => {
+    d.entries({ name: 'mac', object: 'endpoint' }, localEndpoints, sourceMac);
+    d.entries({ name: 'ipv4', object: 'endpoint' }, localEndpoints, ipv4Sources);
+    d.entries({ name: 'ipv6', object: 'endpoint' }, localEndpoints, ipv6Sources);
+    d.entries({ name: 'spoofers', object: 'endpoint' }, localEndpoints, (context, { host, port, number }) => {
       context.flow(hostScope(host), {
         table: T.spoofed,
         priority: Priority.host,

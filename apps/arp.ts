@@ -23,53 +23,65 @@ export const arp: App = {
   declare(d) {
     const { placements, localEndpoints } = placementsOf(d);
 
-    d.entries('answers', placements, (context, { network, ipv4, mac, number }) => {
-      for (const address of ipv4) {
-        context.flow(networkScope(network), {
+    d.entries(
+      { name: 'answers', object: 'endpoint' },
+      placements,
+      (context, { network, ipv4, mac, number }) => {
+        for (const address of ipv4) {
+          context.flow(networkScope(network), {
+            table: T.address_resolution,
+            priority: Priority.shared,
+            match: [
+              R.network.match(network.number),
+              R.origin.match(Origin.local),
+              ...arpRequest,
+              oxm(F.arp_tpa, address),
+            ],
+            apply: [
+              setField(F.arp_op, ArpOperation.reply),
+              move(F.arp_sha, F.arp_tha),
+              move(F.arp_spa, F.arp_tpa),
+              setField(F.arp_sha, mac),
+              setField(F.arp_spa, address),
+              move(F.eth_src, F.eth_dst),
+              setField(F.eth_src, mac),
+              output(Port.IN_PORT),
+            ],
+            object: number,
+          });
+        }
+      },
+    );
+
+    d.entries(
+      { name: 'own address', object: 'endpoint' },
+      localEndpoints,
+      (context, { host, port, ipv4, number }) => {
+        for (const address of ipv4) {
+          context.flow(hostScope(host), {
+            table: T.address_resolution,
+            priority: Priority.host,
+            match: [...inPort(port), ...arpRequest, oxm(F.arp_tpa, address)],
+            goto: T.conntrack,
+            object: number,
+          });
+        }
+      },
+    );
+
+    d.entries(
+      { name: 'unknown address', object: 'network' },
+      d.facts.networks,
+      (context, { number, encapsulation }) => {
+        if (encapsulation !== 'vxlan') return;
+        context.flow(networkScope({ number }), {
           table: T.address_resolution,
-          priority: Priority.shared,
-          match: [
-            R.network.match(network.number),
-            R.origin.match(Origin.local),
-            ...arpRequest,
-            oxm(F.arp_tpa, address),
-          ],
-          apply: [
-            setField(F.arp_op, ArpOperation.reply),
-            move(F.arp_sha, F.arp_tha),
-            move(F.arp_spa, F.arp_tpa),
-            setField(F.arp_sha, mac),
-            setField(F.arp_spa, address),
-            move(F.eth_src, F.eth_dst),
-            setField(F.eth_src, mac),
-            output(Port.IN_PORT),
-          ],
+          priority: Priority.networkDefault,
+          match: [R.network.match(number), R.origin.match(Origin.local), ...arpRequest],
+          drop: true,
           object: number,
         });
-      }
-    });
-
-    d.entries('own address', localEndpoints, (context, { host, port, ipv4, number }) => {
-      for (const address of ipv4) {
-        context.flow(hostScope(host), {
-          table: T.address_resolution,
-          priority: Priority.host,
-          match: [...inPort(port), ...arpRequest, oxm(F.arp_tpa, address)],
-          goto: T.conntrack,
-          object: number,
-        });
-      }
-    });
-
-    d.entries('unknown address', d.facts.networks, (context, { number, encapsulation }) => {
-      if (encapsulation !== 'vxlan') return;
-      context.flow(networkScope({ number }), {
-        table: T.address_resolution,
-        priority: Priority.networkDefault,
-        match: [R.network.match(number), R.origin.match(Origin.local), ...arpRequest],
-        drop: true,
-        object: number,
-      });
-    });
+      },
+    );
   },
 };

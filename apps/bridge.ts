@@ -20,16 +20,20 @@ export const bridge: App = {
   declare(d) {
     const { localEndpoints, always } = placementsOf(d);
 
-    d.entries('local', localEndpoints, (context, { host, port, mac, network, number }) => {
-      context.flow(hostScope(host), {
-        table: T.forward,
-        priority: Priority.host,
-        match: [R.network.match(network.number), oxm(F.eth_dst, mac)],
-        apply: [R.outputPort.set(port)],
-        goto: T.qos_in,
-        object: number,
-      });
-    });
+    d.entries(
+      { name: 'local', object: 'endpoint' },
+      localEndpoints,
+      (context, { host, port, mac, network, number }) => {
+        context.flow(hostScope(host), {
+          table: T.forward,
+          priority: Priority.host,
+          match: [R.network.match(network.number), oxm(F.eth_dst, mac)],
+          apply: [R.outputPort.set(port)],
+          goto: T.qos_in,
+          object: number,
+        });
+      },
+    );
 
     d.entries('cluster', always, (context) => {
       context.flow('global', {
@@ -62,7 +66,7 @@ export const bridge: App = {
     });
 
     // Unknown destinations: in VLAN networks those of local endpoints go to the uplink above this.
-    d.entries('unknown destination', d.facts.networks, (context, { number }) => {
+    d.entries({ name: 'unknown destination', object: 'network' }, d.facts.networks, (context, { number }) => {
       context.flow(networkScope({ number }), {
         table: T.forward,
         priority: Priority.rest,

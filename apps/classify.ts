@@ -32,16 +32,20 @@ export const classify: App = {
       if (datapathId !== undefined) context.subscribe(datapathId, networkScope(network));
     });
 
-    d.entries('ports', localEndpoints, (context, { host, port, network, number }) => {
-      context.flow(hostScope(host), {
-        table: T.classify,
-        priority: Priority.host,
-        match: [...inPort(port), untagged],
-        apply: [R.network.set(network.number), R.origin.set(Origin.local)],
-        goto: T.source_mac,
-        object: number,
-      });
-    });
+    d.entries(
+      { name: 'ports', object: 'endpoint' },
+      localEndpoints,
+      (context, { host, port, network, number }) => {
+        context.flow(hostScope(host), {
+          table: T.classify,
+          priority: Priority.host,
+          match: [...inPort(port), untagged],
+          apply: [R.network.set(network.number), R.origin.set(Origin.local)],
+          goto: T.source_mac,
+          object: number,
+        });
+      },
+    );
 
     d.entries('drops', always, (context) => {
       context.flow('global', {

@@ -38,16 +38,21 @@ export const flood: App = {
       (context, { host, network }) => context.emit(`${host}/${network}`, { host, network }),
     );
 
-    d.entries('chunk groups', chunks, (context, { host, network, chunk }, key) => {
-      const ports = context.values(endpointsByChunk, key).map(([, { port }]) => port);
-      context.group(hostScope(host), {
-        id: localChunkGroup(network, chunk),
-        groupType: GroupType.ALL,
-        buckets: ports.sort((a, b) => a - b).map((port) => bucket(output(port))),
-      });
-    });
+    d.entries(
+      { name: 'chunk groups', object: 'network' },
+      chunks,
+      (context, { host, network, chunk }, key) => {
+        const ports = context.values(endpointsByChunk, key).map(([, { port }]) => port);
+        context.group(hostScope(host), {
+          id: localChunkGroup(network, chunk),
+          groupType: GroupType.ALL,
+          buckets: ports.sort((a, b) => a - b).map((port) => bucket(output(port))),
+          object: network,
+        });
+      },
+    );
 
-    d.entries('flooding', floods, (context, { host, network }, key) => {
+    d.entries({ name: 'flooding', object: 'network' }, floods, (context, { host, network }, key) => {
       const present = context.values(chunksByNetwork, key).map(([, { chunk }]) => chunk);
       context.flow(hostScope(host), {
         table: T.flood_local,

@@ -19,45 +19,57 @@ export const neighbourDiscovery: App = {
   declare(d) {
     const { placements, localEndpoints } = placementsOf(d);
 
-    d.entries('unicast', placements, (context, { network, ipv6, mac, number }) => {
-      for (const address of ipv6) {
-        context.flow(networkScope(network), {
+    d.entries(
+      { name: 'unicast', object: 'endpoint' },
+      placements,
+      (context, { network, ipv6, mac, number }) => {
+        for (const address of ipv6) {
+          context.flow(networkScope(network), {
+            table: T.address_resolution,
+            priority: Priority.shared,
+            match: [
+              R.network.match(network.number),
+              R.origin.match(Origin.local),
+              ...neighbourSolicitation,
+              oxm(F.ipv6_nd_target, address),
+            ],
+            apply: [setField(F.eth_dst, mac)],
+            goto: T.conntrack,
+            object: number,
+          });
+        }
+      },
+    );
+
+    d.entries(
+      { name: 'own address', object: 'endpoint' },
+      localEndpoints,
+      (context, { host, port, ipv6, number }) => {
+        for (const address of ipv6) {
+          context.flow(hostScope(host), {
+            table: T.address_resolution,
+            priority: Priority.host,
+            match: [...inPort(port), ...neighbourSolicitation, oxm(F.ipv6_nd_target, address)],
+            goto: T.conntrack,
+            object: number,
+          });
+        }
+      },
+    );
+
+    d.entries(
+      { name: 'unknown address', object: 'network' },
+      d.facts.networks,
+      (context, { number, encapsulation }) => {
+        if (encapsulation !== 'vxlan') return;
+        context.flow(networkScope({ number }), {
           table: T.address_resolution,
-          priority: Priority.shared,
-          match: [
-            R.network.match(network.number),
-            R.origin.match(Origin.local),
-            ...neighbourSolicitation,
-            oxm(F.ipv6_nd_target, address),
-          ],
-          apply: [setField(F.eth_dst, mac)],
-          goto: T.conntrack,
+          priority: Priority.networkDefault,
+          match: [R.network.match(number), R.origin.match(Origin.local), ...neighbourSolicitation],
+          drop: true,
           object: number,
         });
-      }
-    });
-
-    d.entries('own address', localEndpoints, (context, { host, port, ipv6, number }) => {
-      for (const address of ipv6) {
-        context.flow(hostScope(host), {
-          table: T.address_resolution,
-          priority: Priority.host,
-          match: [...inPort(port), ...neighbourSolicitation, oxm(F.ipv6_nd_target, address)],
-          goto: T.conntrack,
-          object: number,
-        });
-      }
-    });
-
-    d.entries('unknown address', d.facts.networks, (context, { number, encapsulation }) => {
-      if (encapsulation !== 'vxlan') return;
-      context.flow(networkScope({ number }), {
-        table: T.address_resolution,
-        priority: Priority.networkDefault,
-        match: [R.network.match(number), R.origin.match(Origin.local), ...neighbourSolicitation],
-        drop: true,
-        object: number,
-      });
-    });
+      },
+    );
   },
 };

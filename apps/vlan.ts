@@ -30,7 +30,7 @@ export const vlan: App = {
   declare(d) {
     const { placements, members } = placementsOf(d);
 
-    d.entries('networks', d.facts.networks, (context, network) => {
+    d.entries({ name: 'networks', object: 'network' }, d.facts.networks, (context, network) => {
       if (network.encapsulation !== 'vlan') return;
       const { number, tag, uplinkHandOff } = network;
       const scope = networkScope(network);
@@ -62,16 +62,20 @@ export const vlan: App = {
     });
 
     // Without the hand-off only endpoints of other hosts are reached through the uplink.
-    d.entries('remote endpoints', placements, (context, { network, mac, number }) => {
-      if (network.encapsulation !== 'vlan' || network.uplinkHandOff) return;
-      context.flow(networkScope(network), {
-        table: T.forward,
-        priority: Priority.shared,
-        match: [R.network.match(network.number), R.origin.match(Origin.local), oxm(F.eth_dst, mac)],
-        apply: outTagged(network.tag),
-        object: number,
-      });
-    });
+    d.entries(
+      { name: 'remote endpoints', object: 'endpoint' },
+      placements,
+      (context, { network, mac, number }) => {
+        if (network.encapsulation !== 'vlan' || network.uplinkHandOff) return;
+        context.flow(networkScope(network), {
+          table: T.forward,
+          priority: Priority.shared,
+          match: [R.network.match(network.number), R.origin.match(Origin.local), oxm(F.eth_dst, mac)],
+          apply: outTagged(network.tag),
+          object: number,
+        });
+      },
+    );
 
     d.entries('hosts without uplink', members, (context, { network, host, datapathId }) => {
       if (network.encapsulation !== 'vlan' || datapathId === undefined) return;

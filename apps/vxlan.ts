@@ -47,9 +47,9 @@ export const vxlan: App = {
   id: 7,
   declare(d) {
     const { placements, members } = placementsOf(d);
-    d.entries('tunnel sources', members, tunnelSources);
-    d.entries('remote endpoints', placements, remoteEndpoint);
-    d.entries('tunnel addresses', d.facts.hosts, tunnelAddresses);
+    d.entries({ name: 'tunnel sources', object: 'host' }, members, tunnelSources);
+    d.entries({ name: 'remote endpoints', object: 'endpoint' }, placements, remoteEndpoint);
+    d.entries({ name: 'tunnel addresses', object: 'host' }, d.facts.hosts, tunnelAddresses);
     declareReplication(d, members);
     d.entries('hosts without tunnel address', members, (context, member) => {
       const { network, host, datapathId, vtepIpv4, vtepIpv6 } = member;
@@ -156,16 +156,17 @@ function declareReplication(d: AppDeclaration, members: Collection<Member>): voi
     (context, { network, vni }) => context.emit(String(network), { network, vni }),
   );
 
-  d.entries('chunk groups', chunks, (context, { network, chunk }, key) => {
+  d.entries({ name: 'chunk groups', object: 'network' }, chunks, (context, { network, chunk }, key) => {
     const hosts = context.values(targetsByChunk, key).map(([, { hostNumber }]) => hostNumber);
     context.group(networkScope({ number: network }), {
       id: remoteChunkGroup(network, chunk),
       groupType: GroupType.ALL,
       buckets: hosts.sort(ascending).map((host) => bucket(R.remoteHost.set(host), resubmit(T.tunnel_output))),
+      object: network,
     });
   });
 
-  d.entries('replication', floods, (context, { network, vni }, key) => {
+  d.entries({ name: 'replication', object: 'network' }, floods, (context, { network, vni }, key) => {
     const scope = networkScope({ number: network });
     const present = context.values(chunksByNetwork, key).map(([, { chunk }]) => chunk);
     const groups = chainChunks(context, scope, network, present.sort(ascending));
@@ -199,6 +200,7 @@ function chainChunks(
       id: partGroup(network, part),
       groupType: GroupType.SELECT,
       buckets: [selectBucket(R.floodPart.set(part), resubmit(T.flood_part))],
+      object: network,
     });
     context.flow(scope, {
       table: T.flood_part,
@@ -212,6 +214,7 @@ function chainChunks(
     id: allPartsGroup(network),
     groupType: GroupType.ALL,
     buckets: parts.map((part) => bucket(group(partGroup(network, part)))),
+    object: network,
   });
   return [allPartsGroup(network)];
 }

@@ -8,8 +8,10 @@ import type { Model } from '../model/types.js';
 export interface RefusedEntry {
   /** As `ovs-ofctl` writes it. */
   readonly entry: string;
-  /** The app and the object that it was derived for: `bridge network:7`. */
+  /** The app and rule that derived it, and what it is about: `bridge.local of endpoint acme/web/a`. */
   readonly owner: string;
+  /** What it is about, where it is about one thing; `number` is unique among those of its kind. */
+  readonly object?: { readonly kind?: string; readonly number: number; readonly name?: string };
   /** Name of the OpenFlow error: `OFPBMC_BAD_FIELD`. */
   readonly error: string;
 }

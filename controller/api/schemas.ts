@@ -36,7 +36,19 @@ export const Change = Type.Object({
 
 export const RefusedEntry = Type.Object({
   entry: Type.String({ description: 'As ovs-ofctl writes it' }),
-  owner: Type.String({ description: 'App and object it was derived for' }),
+  owner: Type.String({
+    description: 'App and rule, and what it is about: bridge.local of endpoint acme/web/a',
+  }),
+  object: Type.Optional(
+    Type.Object(
+      {
+        kind: Type.Optional(Type.String({ description: 'Absent: number is a code of the app' })),
+        number: Type.Integer(),
+        name: Type.Optional(Type.String({ description: 'Absent: nothing has the number (any more)' })),
+      },
+      { description: 'What it is about, where it is about one thing' },
+    ),
+  ),
   error: Type.String({ description: 'Name of the OpenFlow error' }),
 });
 

@@ -13,6 +13,7 @@ import type {
   RuleFact,
   TenantFact,
 } from '../model/facts.js';
+import type { ObjectKind } from './object-names.js';
 import type { Problem } from './problems.js';
 import type { FlowSpec, GroupSpec, MeterSpec, ScopeName } from './entry.js';
 
@@ -66,6 +67,15 @@ export interface EntryContext extends Omit<Context<never>, 'emit'> {
 }
 
 /**
+ * The name of a rule, and the kind of object that the `object` of its entries is the number of, so that explanations can name it:
+ * numbers of different kinds are equal. Where it is absent (or the name stands alone), `object` is a code of the app's own.
+ */
+export interface RuleName {
+  readonly name: string;
+  readonly object?: ObjectKind;
+}
+
+/**
  * What an app may declare. Names are within the app; they appear in errors, counters and status as `<app>.<name>`. Everything is
  * declared before the first settlement and may read what was declared before, by this app or those before it.
  */
@@ -88,7 +98,7 @@ export interface AppDeclaration {
    * cookies, so append new ones.
    */
   entries<S>(
-    name: string,
+    name: string | RuleName,
     each: Collection<S>,
     run: (context: EntryContext, value: S, key: string) => void,
   ): void;

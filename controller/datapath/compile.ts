@@ -13,6 +13,7 @@ import {
   type ScopeName,
   scopeKind,
 } from './entry.js';
+import type { ObjectKind } from './object-names.js';
 import type { Pipeline, Table } from './pipeline.js';
 
 /** Who asks: the app and the number and name of its rule. */
@@ -22,6 +23,8 @@ export interface Owner {
   readonly rule: number;
   /** `<app>.<rule>`. */
   readonly name: string;
+  /** What its entries' objects are; absent: codes of the app's own. */
+  readonly object?: ObjectKind | 'table';
 }
 
 /** An entry with its key. */
@@ -54,12 +57,12 @@ export class EntryCompiler {
   /** @throws PipelineError */
   group(owner: Owner, spec: GroupSpec): CompiledEntry {
     this.#checker.group(spec);
-    const { id, groupType, buckets } = spec;
-    return { key: groupKey(id), entry: { kind: 'group', id, groupType, buckets, owner: owner.name } };
+    const { id, groupType, buckets, object = 0 } = spec;
+    return { key: groupKey(id), entry: { kind: 'group', id, groupType, buckets, owner: owner.name, object } };
   }
 
-  meter(owner: Owner, { id, flags, bands }: MeterSpec): CompiledEntry {
-    return { key: meterKey(id), entry: { kind: 'meter', id, flags, bands, owner: owner.name } };
+  meter(owner: Owner, { id, flags, bands, object = 0 }: MeterSpec): CompiledEntry {
+    return { key: meterKey(id), entry: { kind: 'meter', id, flags, bands, owner: owner.name, object } };
   }
 }
 

@@ -7,7 +7,7 @@ import { compare, type Comparison } from './compare.js';
 import { DesiredTables, type DesiredChanges, type FactInputs } from './desired.js';
 import type { DesiredEntry } from './entry.js';
 import { type SyncEnvironment, systemTimer, type Timer, WorkCounters } from './environment.js';
-import { Explainer } from './explain.js';
+import { type EntryOwner, Explainer } from './explain.js';
 import type { Pipeline } from './pipeline.js';
 import { countFlows, ReadGate, readFlows, readGroupsAndMeters } from './read.js';
 import type { DatapathCounters, DatapathEvent, DatapathStatus } from './status.js';
@@ -178,6 +178,11 @@ export class DatapathController {
   /** Entries, and derived values, that are asked for differently. */
   conflicts(): (EntryConflict | Conflict)[] {
     return [...this.#desired.conflicts(), ...this.#desired.engine.conflicts()];
+  }
+
+  /** Whose flow entry has this cookie, and what it is about; undefined for entries that are not Weft's. */
+  ownerOf(cookie: bigint): EntryOwner | undefined {
+    return this.#environment.explainer.ownerOf(cookie);
   }
 
   /** What a switch is to hold. */

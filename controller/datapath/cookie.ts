@@ -6,8 +6,8 @@
  *     │ marker  │ app      │ scope │ rule        │ object                       │
  *
  * marker: 0x57, which tells Weft's entries from others'. app: the app's id. scope: the kind of the scope that holds the entry. rule: which
- * `entries` declaration of the app derived it, by order from 1. object: a number of the app's choice, usually that of the
- * endpoint, network or host the entry is about.
+ * `entries` declaration of the app derived it, by order from 1. object: the number of what the entry is about, of the kind that
+ * the rule declares (an endpoint, a network, a policy), or a code of the app's own.
  */
 
 /** A part of the cookie: `bits` bits from bit `offset` (0 is the least significant). */

@@ -30,6 +30,7 @@ import type {
 import type { App, AppDeclaration, EntryContext, Facts } from './app.js';
 import { type CompiledEntry, EntryCompiler, missEntry, type Owner } from './compile.js';
 import { type DesiredEntry, SCOPE_KINDS, type ScopeName, scopeKind } from './entry.js';
+import { ObjectNames } from './object-names.js';
 import { type Problem, type ProblemChange, ProblemTable } from './problems.js';
 import type { Pipeline, Table } from './pipeline.js';
 import { type EntryConflict, type Rule, type ScopeChanges, ScopeTables } from './scopes.js';
@@ -85,7 +86,9 @@ export class DesiredTables {
   readonly #rules: { readonly rule: Rule; readonly owner: Owner; readonly emissions: Derived<Emission> }[] =
     [];
   readonly #shared = new Map<string, unknown>();
-  readonly #ruleNames = new Map<number, string[]>();
+  readonly #owners = new Map<number, Owner[]>();
+  readonly #ownersByName = new Map<string, Owner>();
+  readonly #objectNames: ObjectNames;
 
   constructor({ pipeline, apps }: DesiredTablesOptions) {
     this.pipeline = pipeline;
@@ -102,6 +105,7 @@ export class DesiredTables {
       rules: this.engine.input('rules'),
       qosProfiles: this.engine.input('QoS profiles'),
     };
+    this.#objectNames = new ObjectNames(this.facts);
     this.#facts = this.#declareFacts();
     for (const app of checkApps(apps)) app.declare(this.#declarationFor(app));
   }
@@ -109,6 +113,7 @@ export class DesiredTables {
   /** Derives what follows from the facts as they are now. */
   settle(): DesiredChanges {
     const settlement = this.engine.settle();
+    this.#objectNames.forget();
     for (const { rule, emissions } of this.#rules) {
       for (const { before, after } of settlement.changesOf(emissions)) this.#apply(rule, before, after);
     }
@@ -125,9 +130,20 @@ export class DesiredTables {
     return [...this.scopes.conflicts];
   }
 
-  /** `<app>.<rule>` by the numbers in a cookie; undefined where there is no such rule (an entry of another version). */
-  ruleName(app: number, rule: number): string | undefined {
-    return this.#ruleNames.get(app)?.[rule - 1];
+  /** By the numbers in a cookie; undefined where there is no such rule (an entry of another version). */
+  owner(app: number, rule: number): Owner | undefined {
+    return this.#owners.get(app)?.[rule - 1];
+  }
+
+  /** By `<app>.<rule>`. */
+  ownerNamed(name: string): Owner | undefined {
+    return this.#ownersByName.get(name);
+  }
+
+  /** The name of what an entry of a rule is about: `acme/web/a`. Undefined where the rule does not say what it is, and where it is gone. */
+  objectName({ object: kind }: Owner, number: number): string | undefined {
+    if (kind === undefined) return undefined;
+    return kind === 'table' ? this.pipeline.order[number]?.name : this.#objectNames.nameOf(kind, number);
   }
 
   #apply(rule: Rule, before: Emission | undefined, after: Emission | undefined): void {
@@ -180,11 +196,11 @@ export class DesiredTables {
   #declarePipelineRules(claims: Collection<string>): void {
     const tables = this.engine.input<Table>('pipeline tables');
     for (const table of this.pipeline.order) tables.set(table.name, table);
-    this.#rule(PIPELINE_APP, 'miss', tables, (owner) => (context, table) => {
+    this.#rule(PIPELINE_APP, { name: 'miss', object: 'table' }, tables, (owner) => (context, table) => {
       const { key, entry } = missEntry(owner, table);
       context.emit(`global ${key}`, { scope: 'global', key, entry });
     });
-    this.#rule(PIPELINE_APP, 'claimed switches', claims, () => (context, host, datapathId) => {
+    this.#rule(PIPELINE_APP, { name: 'claimed switches' }, claims, () => (context, host, datapathId) => {
       emitSubscription(context, datapathId, 'global');
       emitSubscription(context, datapathId, `host:${host}`);
     });
@@ -198,7 +214,7 @@ export class DesiredTables {
       index: (name, source, bucketsOf) => engine.index(named(name), source, bucketsOf),
       derive: (name, each, run) => engine.derive(named(name), each, run),
       entries: (name, each, run) =>
-        this.#rule(app, name, each, (owner) => {
+        this.#rule(app, typeof name === 'string' ? { name } : name, each, (owner) => {
           const entries = new RuleContext(this.#compiler, owner);
           return (context, value, key) => run(entries.over(context), value, key);
         }),
@@ -212,16 +228,21 @@ export class DesiredTables {
 
   #rule<S>(
     app: { readonly name: string; readonly id: number },
-    name: string,
+    { name, object }: Pick<Owner, 'name' | 'object'>,
     each: Collection<S>,
     create: (owner: Owner) => (context: Context<Emission>, value: S, key: string) => void,
   ): void {
-    const names = this.#ruleNames.get(app.id) ?? [];
-    this.#ruleNames.set(app.id, names);
+    const owners = this.#owners.get(app.id) ?? [];
     const fullName = `${app.name}.${name}`;
-    if (names.push(fullName) > MAX_RULES)
-      throw new RangeError(`app '${app.name}' has more than ${MAX_RULES} rules`);
-    const owner: Owner = { app, rule: names.length, name: fullName };
+    const owner: Owner = {
+      app,
+      rule: owners.length + 1,
+      name: fullName,
+      ...(object === undefined ? {} : { object }),
+    };
+    if (owner.rule > MAX_RULES) throw new RangeError(`app '${app.name}' has more than ${MAX_RULES} rules`);
+    this.#owners.set(app.id, [...owners, owner]);
+    this.#ownersByName.set(fullName, owner);
     const rule: Rule = { order: this.#rules.length, name: fullName };
     this.#rules.push({ rule, owner, emissions: this.engine.derive(fullName, each, create(owner)) });
   }

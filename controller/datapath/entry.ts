@@ -59,6 +59,8 @@ export interface GroupSpec {
   /** `GroupType`. */
   readonly groupType: number;
   readonly buckets: readonly Bucket[];
+  /** Number of what the group is about, for explanations; no switch sees it. Default 0: nothing. */
+  readonly object?: number;
 }
 
 /** A meter as an app asks for it. */
@@ -67,6 +69,8 @@ export interface MeterSpec {
   /** `MeterFlag` bits. */
   readonly flags: number;
   readonly bands: readonly MeterBand[];
+  /** As of a group. */
+  readonly object?: number;
 }
 
 /** A flow entry that a switch is to hold. */

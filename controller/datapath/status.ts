@@ -1,6 +1,7 @@
 /** What the controller tells of its switches: state, refusals, counters and events. */
 import type { DatapathId } from '../model/facts.js';
 import type { Conflict, Failure } from '../derive/index.js';
+import type { ObjectKind } from './object-names.js';
 import type { Problem } from './problems.js';
 import type { EntryConflict } from './scopes.js';
 
@@ -14,12 +15,22 @@ import type { EntryConflict } from './scopes.js';
  */
 export type DatapathState = 'disconnected' | 'unclaimed' | 'reading' | 'writing' | 'in-sync' | 'degraded';
 
+/** What an entry is about, where it is about one thing. */
+export interface EntryObject {
+  readonly number: number;
+  /** Absent: `number` is a code of the app's own. */
+  readonly kind?: ObjectKind | 'table';
+  /** `acme/web/a`; absent where nothing has the number (any more). */
+  readonly name?: string;
+}
+
 /** An entry that a switch would not take. */
 export interface RefusedEntry {
   /** As `ovs-ofctl` writes it. */
   readonly entry: string;
-  /** `<app>.<rule>`, and the object number where there is one. */
+  /** `<app>.<rule>`, and what the entry is about where it is about one thing: `bridge.local of endpoint acme/web/a`. */
   readonly owner: string;
+  readonly object?: EntryObject;
   /** Name of the error, such as `OFPBAC_BAD_OUT_GROUP`. */
   readonly error: string;
 }

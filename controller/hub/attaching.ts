@@ -71,8 +71,9 @@ export async function acknowledgedByHome(
     }
     if (answer.ok) {
       // What was refused while the switch was brought into line, or to an attach before this one, belongs to no turn of now.
-      const about = ` object ${home.number}`;
-      const before = switches.refusals(datapathId).filter(({ owner }) => owner.endsWith(about));
+      const before = switches
+        .refusals(datapathId)
+        .filter(({ object }) => object?.kind === 'endpoint' && object.number === home.number);
       if (before.length > 0) throw refused(home, { ...answer, refused: before });
       return;
     }

@@ -18,8 +18,10 @@ export type HubModel = Pick<
 /** An entry that a switch would not take. */
 export interface RefusedEntry {
   readonly entry: string;
-  /** `<app>.<rule>`, and ` object <number>` where the entry is about one. */
+  /** For people: the rule, and what the entry is about. */
   readonly owner: string;
+  /** What the entry is about, where it is about one thing. */
+  readonly object?: { readonly kind?: string; readonly number: number };
   readonly error: string;
 }
 

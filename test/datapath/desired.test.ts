@@ -381,6 +381,74 @@ t.test(
   },
 );
 
+t.test('what an entry is about is named by the kind that its rule declares', async (t) => {
+  const number = 7;
+  const about: App = {
+    name: 'about',
+    id: 3,
+    declare(d) {
+      const flow = (priority: number): FlowSpec => ({
+        table: forward,
+        priority,
+        match: [],
+        apply: [out(1)],
+        object: number,
+      });
+      d.entries({ name: 'home', object: 'endpoint' }, d.facts.endpoints, (context) =>
+        context.flow('global', flow(1)),
+      );
+      d.entries({ name: 'members', object: 'network' }, d.facts.networks, (context) => {
+        context.flow('global', flow(2));
+        context.group('global', { id: 1, groupType: 0, buckets: [], object: number });
+        context.meter('global', { id: 1, flags: 1, bands: [], object: number });
+        context.group('global', { id: 2, groupType: 0, buckets: [] });
+      });
+      d.entries('codes', d.facts.networks, (context) => context.flow('global', flow(3)));
+      d.entries({ name: 'rules', object: 'policy' }, d.facts.networks, (context) =>
+        context.flow('global', flow(4)),
+      );
+    },
+  };
+  const desired = new DesiredTables({ pipeline, apps: [about] });
+  const explainer = new Explainer(desired);
+  claimed(desired, 1);
+  const endpoint = (id: string) => {
+    const [tenant, name] = id.split('/') as [string, string, string];
+    return { id, network: `${tenant}/${name}`, name: id, number, mac: 1, ipv4: [], ipv6: [], generation: 0 };
+  };
+  const owners = () =>
+    [...desired.entries('d1')]
+      .filter((entry) => entry.kind !== 'flow' || entry.priority > 0)
+      .map((entry) => explainer.owner(entry))
+      .sort();
+  desired.facts.networks.set('t/n7', network(number));
+  desired.facts.endpoints.set('t/n7/a', endpoint('t/n7/a'));
+  desired.settle();
+  const ofNetwork = ['about.members', ...Array<string>(3).fill('about.members of network t/n7')];
+  const others = ['about.codes object 7', 'about.rules of policy number 7'];
+  t.strictSame(owners(), [others[0], 'about.home of endpoint t/n7/a', ...ofNetwork, others[1]]);
+  const [gone] = [...desired.entries('d1')].filter(
+    (entry): entry is DesiredFlow => entry.kind === 'flow' && entry.priority === 1,
+  );
+  t.strictSame(explainer.refused(gone!, 'OFPFMFC_TABLE_FULL').object, {
+    number,
+    kind: 'endpoint',
+    name: 't/n7/a',
+  });
+
+  desired.facts.endpoints.delete('t/n7/a');
+  desired.facts.endpoints.set('t/n7/b', endpoint('t/n7/b'));
+  desired.settle();
+  t.equal(explainer.owner(gone!), 'about.home of endpoint t/n7/b', 'the number has passed to another');
+  desired.facts.endpoints.delete('t/n7/b');
+  desired.settle();
+  t.equal(explainer.owner(gone!), 'about.home of endpoint number 7');
+  t.strictSame(owners(), [others[0], ...ofNetwork, others[1]]);
+  t.equal(explainer.ownerOf(0n), undefined);
+  const miss = [...desired.entries('d1')].find((entry) => entry.kind === 'flow' && entry.table === 0);
+  t.equal(explainer.owner(miss!), 'pipeline.miss of table classify');
+});
+
 t.test('the scope of the host holds over shared ones, the smaller name over the larger', async (t) => {
   const flow = (port: number): FlowSpec => ({ table: forward, priority: 5, match: [], apply: [out(port)] });
   const desired = new DesiredTables({

@@ -382,7 +382,18 @@ t.test('an entry refused while the switch was brought into line is told as well'
   const h1 = await agent('h1');
   model.declare('acme/web/a');
   const refused = (number: number) => [
-    { entry: 'table=4', owner: `bridge.local object ${number}`, error: 'OFPFMFC_TABLE_FULL' },
+    {
+      entry: 'table=4',
+      owner: 'bridge.local of something',
+      object: { kind: 'endpoint', number },
+      error: 'OFPFMFC_TABLE_FULL',
+    },
+    {
+      entry: 'table=5',
+      owner: 'vxlan.tunnels',
+      object: { kind: 'host', number: 12 - number },
+      error: 'OFPFMFC',
+    },
   ];
   const attach = async (number: number) => {
     switches.set(datapath(1), 'disconnected');
@@ -400,9 +411,9 @@ t.test('an entry refused while the switch was brought into line is told as well'
   };
   t.match(await attach(1), {
     code: 'endpoint.refused',
-    message: /bridge\.local object 1 with OFPFMFC_TABLE_FULL/,
+    message: /bridge\.local of something with OFPFMFC_TABLE_FULL/,
   });
-  t.equal(await attach(11), undefined, "another endpoint's refusal is not this one's");
+  t.equal(await attach(11), undefined, "another endpoint's refusal is not this one's, nor is that of host 1");
 
   switches.refused.set(datapath(1), refused(1));
   const again = failure(h1.peer.call(EndpointAttach, { endpoint: 'acme/web/a', interface: 'v1' }));
