@@ -154,7 +154,7 @@ export class DatapathSync {
     }
     if (this.#mode === 'live' && this.#takeShared(batch, parts, waiter)) return;
     this.#waiting.push(waiter);
-    if (this.#mode === 'unclaimed') {
+    if (this.#mode === 'unclaimed' || (this.#mode === 'reading' && !this.#claimed)) {
       this.#begin();
       return;
     }
@@ -199,11 +199,17 @@ export class DatapathSync {
     if (this.#claimed) {
       this.#mode = 'reading';
       void this.#read(false);
-    } else {
-      this.#mode = 'unclaimed';
-      this.#settleWaiting();
-    }
+    } else this.#leaveAlone();
     this.#tellState();
+  }
+
+  /** Nobody claims the switch (any more): it is neither read nor written. */
+  #leaveAlone(): void {
+    this.#cancelTimer?.();
+    this.#reading = undefined;
+    this.#mode = 'unclaimed';
+    this.#backlog.clear();
+    this.#settleWaiting();
   }
 
   async #read(audit: boolean): Promise<void> {
@@ -477,11 +483,7 @@ export class DatapathSync {
   #decidedAll(): void {
     this.#settled();
     this.#settleWaiting();
-    if (!this.#claimed && this.#mode === 'live' && this.#inFlight.size === 0) {
-      this.#cancelTimer?.();
-      this.#reading = undefined;
-      this.#mode = 'unclaimed';
-    }
+    if (!this.#claimed && this.#mode === 'live' && this.#inFlight.size === 0) this.#leaveAlone();
     this.#tellState();
   }
 

@@ -435,6 +435,28 @@ t.test(
   },
 );
 
+t.test('a switch that is unclaimed while it is first read is left as it is', async (t) => {
+  const rig = await start(t);
+  const { controller } = rig;
+  const emulated = await rig.connect(1);
+  await rig.synced(1);
+  const { size } = emulated.tables.flows;
+  emulated.drop();
+  await waitFor('away', () => controller.statusOf(datapathId(1))?.state === 'disconnected');
+  const sent = modifications(emulated);
+  emulated.delayMs = 20;
+  await emulated.connect();
+  await waitFor('reading', () => controller.statusOf(datapathId(1))?.state === 'reading');
+  controller.facts.hosts.delete('h1');
+  t.match(await controller.settle().acknowledged(datapathId(1)), { ok: true });
+  t.match(controller.statusOf(datapathId(1)), { state: 'unclaimed', waiting: 0 });
+  emulated.delayMs = 0;
+  setHost(controller.facts, 1);
+  t.match(await controller.settle().acknowledged(datapathId(1)), { ok: true });
+  t.equal(emulated.tables.flows.size, size);
+  t.equal(modifications(emulated), sent, 'and claimed again, it holds what it is to hold');
+});
+
 t.test('a switch without bundles holds everything but what it refuses', async (t) => {
   const rig = await start(t);
   const { controller } = rig;
