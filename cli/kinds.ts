@@ -27,6 +27,22 @@ export const KIND_NAMES: readonly KindName[] = [
     names: ['hostbindings', 'hostbinding', 'hb'],
     shape: 'TENANT/NETWORK/ENDPOINT',
   },
+  { kind: 'Group', collection: 'groups', names: ['groups', 'group', 'grp'], shape: 'TENANT/GROUP' },
+  { kind: 'Policy', collection: 'policies', names: ['policies', 'policy', 'pol'], shape: 'TENANT/POLICY' },
+  { kind: 'Rule', collection: 'rules', names: ['rules', 'rule'], shape: 'TENANT/POLICY/RULE' },
+  {
+    kind: 'AddressSet',
+    collection: 'addresssets',
+    names: ['addresssets', 'addressset', 'as'],
+    shape: 'TENANT/ADDRESSSET',
+  },
+  { kind: 'Tier', collection: 'tiers', names: ['tiers', 'tier'], shape: 'TIER' },
+  {
+    kind: 'QosProfile',
+    collection: 'qosprofiles',
+    names: ['qosprofiles', 'qosprofile', 'qos'],
+    shape: 'TENANT/QOSPROFILE',
+  },
 ];
 
 /** @throws CommandError (usage) for a word that names no kind */

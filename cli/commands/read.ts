@@ -5,6 +5,7 @@ import type { ObjectViews } from '../../controller/model/types.js';
 import type { Client } from '../client.js';
 import { Exit } from '../exit.js';
 import { KIND_NAMES, kindNamed, objectPath } from '../kinds.js';
+import { COLUMNS } from '../columns.js';
 import { table, writeJson, writeLine } from '../output.js';
 
 type ObjectView = ObjectViews[Kind];
@@ -54,74 +55,6 @@ function tableOf(views: readonly ObjectView[]): string {
     views.map((view) => (row as (view: ObjectView) => readonly unknown[])(view)),
   );
 }
-
-const COLUMNS: {
-  readonly [K in Kind]: {
-    readonly headings: readonly string[];
-    readonly row: (view: ObjectViews[K]) => readonly unknown[];
-  };
-} = {
-  Tenant: {
-    headings: ['tenant', 'networks', 'encapsulation', 'subnet pool', 'vlans', 'vnis'],
-    row: ({ name, status }) => [
-      name,
-      status.networks,
-      status.defaultEncapsulation,
-      `${status.subnetPool} by /${status.allocationLength}`,
-      status.vlans,
-      status.vnis,
-    ],
-  },
-  Network: {
-    headings: [
-      'network',
-      'encapsulation',
-      'tag',
-      'subnet',
-      'gateway',
-      'ipv6 subnet',
-      'endpoints',
-      'attached',
-    ],
-    row: ({ name, status }) => [
-      name,
-      status.encapsulation,
-      status.tag,
-      status.subnet,
-      status.gateway,
-      status.ipv6Subnet,
-      status.endpoints,
-      status.attached,
-    ],
-  },
-  Endpoint: {
-    headings: ['endpoint', 'ip', 'ipv6', 'mac', 'host', 'interface', 'origin'],
-    row: ({ name, status }) => [
-      name,
-      status.ip,
-      status.ip6,
-      status.mac,
-      status.host,
-      status.attached ? status.interface : 'not attached',
-      status.origin,
-    ],
-  },
-  Host: {
-    headings: ['host', 'datapath', 'vtep', 'uplink', 'attached', 'origin'],
-    row: ({ name, status }) => [
-      name,
-      status.datapathId,
-      status.vtepIp ?? status.vtepIp6,
-      status.uplink,
-      status.attached,
-      status.origin,
-    ],
-  },
-  HostBinding: {
-    headings: ['endpoint', 'host', 'attached'],
-    row: ({ name, spec, status }) => [name, spec.host, status.attached ? 'yes' : 'no'],
-  },
-};
 
 interface Description extends Record<string, unknown> {
   readonly object: ObjectView;
@@ -198,7 +131,20 @@ async function related(client: Client, object: ObjectView): Promise<Record<strin
         switch: status.datapaths.find((one) => one.host === host)?.state ?? 'disconnected',
       };
     }
+    case 'Group':
+      return {
+        endpoints: (
+          await client.get<ObjectViews['Endpoint'][]>('/v1/endpoints', {
+            query: { tenant: object.spec.tenant },
+          })
+        ).filter(({ status }) => status.groups?.includes(object.name)),
+      };
     case 'HostBinding':
+    case 'Policy':
+    case 'Rule':
+    case 'AddressSet':
+    case 'Tier':
+    case 'QosProfile':
       return {};
   }
 }

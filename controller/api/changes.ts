@@ -4,12 +4,16 @@ import type { Kind } from '../model/intents.js';
 import type { ApiBackend } from './backend.js';
 import type { WatchHub } from './watch.js';
 
-/** Of the facts that are objects of their own. */
-const KIND_OF_FACT: Readonly<Partial<Record<FactChange['kind'], Kind>>> = {
+const KIND_OF_FACT: Readonly<Record<FactChange['kind'], Kind>> = {
   tenant: 'Tenant',
   network: 'Network',
   endpoint: 'Endpoint',
   host: 'Host',
+  group: 'Group',
+  addressSet: 'AddressSet',
+  policy: 'Policy',
+  rule: 'Rule',
+  qosProfile: 'QosProfile',
 };
 
 /** The returned function ends it. */
@@ -18,7 +22,6 @@ export function publishChanges(backend: Pick<ApiBackend, 'model' | 'onEvent'>, w
   const stopFacts = model.onFacts((changes) => {
     for (const { kind, key, value } of changes) {
       const object = KIND_OF_FACT[kind];
-      if (object === undefined) continue;
       const view = value === undefined ? undefined : model.get(object, key);
       watch.publish({
         type: 'object',

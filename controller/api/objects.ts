@@ -12,6 +12,7 @@ import {
   ERRORS,
   NOT_FOUND,
   ObjectView,
+  PATH_OF_KIND,
   REFUSALS,
 } from './schemas.js';
 
@@ -19,9 +20,7 @@ export async function objectRoutes(server: ApiServer, context: ApiContext): Prom
   const { model } = context.backend;
 
   for (const [collection, kind] of Object.entries(COLLECTIONS) as [Collection, Kind][]) {
-    const path =
-      { Tenant: ':name', Host: ':name', Network: ':tenant/:name' }[kind as string] ??
-      ':tenant/:network/:name';
+    const path = PATH_OF_KIND[kind];
     const names = path.split('/').map((part) => part.slice(1));
     const params = Type.Object(
       Object.fromEntries(names.map((name) => [name, Type.String({ maxLength: 63 })])),
@@ -89,6 +88,6 @@ export async function objectRoutes(server: ApiServer, context: ApiContext): Prom
 function notFound(kind: Kind, name: string): never {
   throw new ApiError(404, 'object.not-found', `there is no ${kind} ${name}`, {
     path: `${kind} ${name}`,
-    fix: 'names are tenant, tenant/network or tenant/network/endpoint; list them to see what there is',
+    fix: `names of a ${kind} are ${PATH_OF_KIND[kind].replaceAll(':', '')}; list them to see what there is`,
   });
 }

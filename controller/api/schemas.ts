@@ -14,14 +14,35 @@ export const COLLECTIONS = {
   endpoints: 'Endpoint',
   hosts: 'Host',
   hostbindings: 'HostBinding',
+  groups: 'Group',
+  policies: 'Policy',
+  rules: 'Rule',
+  addresssets: 'AddressSet',
+  tiers: 'Tier',
+  qosprofiles: 'QosProfile',
 } as const satisfies Record<string, Kind>;
 export type Collection = keyof typeof COLLECTIONS;
 export const CollectionName = literals(Object.keys(COLLECTIONS) as Collection[]);
 
+/** What stands behind the collection in the path of one object. */
+export const PATH_OF_KIND = {
+  Tenant: ':name',
+  Host: ':name',
+  Tier: ':name',
+  Network: ':tenant/:name',
+  Group: ':tenant/:name',
+  Policy: ':tenant/:name',
+  AddressSet: ':tenant/:name',
+  QosProfile: ':tenant/:name',
+  Rule: ':tenant/:policy/:name',
+  Endpoint: ':tenant/:network/:name',
+  HostBinding: ':tenant/:network/:name',
+} as const satisfies Record<Kind, string>;
+
 export const Change = Type.Object({
   action: literals(['create', 'update', 'delete', 'unchanged']),
   kind: literals(KINDS),
-  name: Type.String({ description: '`acme`, `acme/front` or `acme/front/web1`' }),
+  name: Type.String({ description: '`acme`, `acme/front` or `acme/front/web1`; of a rule `acme/web/http`' }),
   fields: Type.Optional(
     Type.Array(
       Type.Object({

@@ -2,5 +2,5 @@
 export { Model } from './model.js';
 export type * from './facts.js';
 export * from './intents.js';
-export { DEFAULTS } from './policy.js';
+export { DEFAULTS } from './pools.js';
 export * from './types.js';

@@ -6,7 +6,9 @@
  * Where two records claim the same thing (a damaged store), the first one keeps it.
  */
 import { formatIpv4, formatIpv6, last4, last6 } from './address.js';
-import { Bitset } from './bitset.js';
+import { MultiMap, pair } from './multi-map.js';
+import { OwnedNumbers } from './owned-numbers.js';
+import { PolicyIndexes } from './policy-indexes.js';
 import { PrefixSet } from './prefix-set.js';
 import { vteps } from './record-facts.js';
 import type {
@@ -18,30 +20,6 @@ import type {
   Table,
   TenantRecord,
 } from './records.js';
-
-/** Values of which each has one owner, and the lowest free one of which can be found. */
-export class OwnedNumbers {
-  readonly #owners = new Map<number, string>();
-  readonly #taken = new Bitset();
-
-  owner(value: number): string | undefined {
-    return this.#owners.get(value);
-  }
-
-  add(value: number, owner: string): void {
-    if (this.#taken.add(value)) this.#owners.set(value, owner);
-  }
-
-  delete(value: number, owner: string): void {
-    if (this.#owners.get(value) !== owner) return;
-    this.#owners.delete(value);
-    this.#taken.delete(value);
-  }
-
-  lowestFree(first: number, last: number): number | undefined {
-    return this.#taken.lowestAbsent(first, last);
-  }
-}
 
 /** Addresses taken in one network. */
 export class NetworkPool {
@@ -72,27 +50,6 @@ export class NetworkPool {
   }
 }
 
-/** Sets by key that exist only while they have members. */
-export class MultiMap {
-  readonly #sets = new Map<string, Set<string>>();
-
-  get(key: string): ReadonlySet<string> {
-    return this.#sets.get(key) ?? EMPTY;
-  }
-
-  add(key: string, member: string): void {
-    const set = this.#sets.get(key);
-    if (set === undefined) this.#sets.set(key, new Set([member]));
-    else set.add(member);
-  }
-
-  delete(key: string, member: string): void {
-    const set = this.#sets.get(key);
-    if (set?.delete(member) === true && set.size === 0) this.#sets.delete(key);
-  }
-}
-const EMPTY: ReadonlySet<string> = new Set();
-
 /** One owner for each key. */
 class OwnedKeys {
   readonly #owners = new Map<string, string>();
@@ -110,10 +67,8 @@ class OwnedKeys {
   }
 }
 
-/** Key of a port of a host, or of a container's UUID in a network. */
-export const pair = (left: string, right: string): string => `${left}\n${right}`;
-
 export class Indexes {
+  readonly policy = new PolicyIndexes();
   readonly tenantNumbers = new OwnedNumbers();
   readonly networkNumbers = new OwnedNumbers();
   readonly endpointNumbers = new OwnedNumbers();
@@ -169,6 +124,7 @@ export class Indexes {
   }
 
   #change(change: 'add' | 'delete', table: Table, id: string, record: Records[Table]): void {
+    this.policy.change(change, table, id, record);
     switch (table) {
       case 'tenant':
         return this.#tenant(change, id, record as TenantRecord);
@@ -182,8 +138,6 @@ export class Indexes {
         return this.bindingsOfHost[change]((record as BindingRecord).spec.host, id);
       case 'pending':
         return this.pendingOfHost[change]((record as Records['pending']).host, id);
-      case 'meta':
-        return;
     }
   }
 

@@ -3,20 +3,23 @@
  * docs/intents.md are all made from. One object is `{kind, name, …}`; a file holds any number of objects of any kinds.
  */
 import Type, { type Static, type TSchema } from 'typebox';
+import { closed, name, oneOf, reference, text } from './intent-schema.js';
+import {
+  AddressSetIntent,
+  GroupIntent,
+  Labels,
+  NamedPorts,
+  PolicyIntent,
+  profileReference,
+  QosProfileIntent,
+  RuleIntent,
+  TierIntent,
+} from './policy-intents.js';
 
-/** What a name may look like everywhere: it goes into ids (`tenant/network/endpoint`), file names and URLs. */
-export const NAME_PATTERN = '^[A-Za-z0-9]([A-Za-z0-9._-]{0,251}[A-Za-z0-9])?$';
-export const NAME_RULE =
-  '1 to 253 letters, digits, "-", "_" and ".", beginning and ending with a letter or digit';
+export { NAME_PATTERN, NAME_RULE } from './intent-schema.js';
+export type * from './policy-intents.js';
 
-const name = (description: string) =>
-  Type.String({ pattern: NAME_PATTERN, description: `${description}: ${NAME_RULE}` });
-const text = (description: string, example: string, options: object = {}) =>
-  Type.String({ description, examples: [example], ...options });
-const encapsulation = (description: string) =>
-  Type.Union([Type.Literal('vlan'), Type.Literal('vxlan')], { description });
-
-const closed = { additionalProperties: false } as const;
+const encapsulation = (description: string) => oneOf(['vlan', 'vxlan'], description);
 
 export const TenantIntent = Type.Object(
   {
@@ -72,6 +75,12 @@ export const TenantIntent = Type.Object(
         examples: [false],
       }),
     ),
+    defaultAction: Type.Optional(
+      oneOf(
+        ['allow', 'deny'],
+        'What endpoints may send and receive where no rule and no default of a policy decides. Default: allow',
+      ),
+    ),
   },
   { ...closed, title: 'Tenant', description: 'Owns networks and the pools they are allocated from.' },
 );
@@ -126,6 +135,9 @@ export const NetworkIntent = Type.Object(
         examples: [true],
       }),
     ),
+    qos: Type.Optional(
+      profileReference('QosProfile of endpoints that have none, by themselves or by a group. Default: none'),
+    ),
   },
   { ...closed, title: 'Network', description: 'One broadcast domain with its tag and its subnets.' },
 );
@@ -159,6 +171,16 @@ export const EndpointIntent = Type.Object(
         },
       ),
     ),
+    labels: Type.Optional(Labels),
+    groups: Type.Optional(
+      Type.Array(reference('', 'web'), {
+        maxItems: 1000,
+        description: 'Groups that it is in, besides those that choose it',
+        examples: [['web']],
+      }),
+    ),
+    ports: Type.Optional(NamedPorts),
+    qos: Type.Optional(profileReference("QosProfile. Default: its group's, or its network's")),
   },
   {
     ...closed,
@@ -224,7 +246,18 @@ export type HostIntent = Static<typeof HostIntent>;
 export type HostBindingIntent = Static<typeof HostBindingIntent>;
 
 /** One object of an intent file. */
-export type IntentObject = TenantIntent | NetworkIntent | EndpointIntent | HostIntent | HostBindingIntent;
+export type IntentObject =
+  | TenantIntent
+  | HostIntent
+  | TierIntent
+  | QosProfileIntent
+  | NetworkIntent
+  | AddressSetIntent
+  | PolicyIntent
+  | RuleIntent
+  | GroupIntent
+  | EndpointIntent
+  | HostBindingIntent;
 
 export type Kind = IntentObject['kind'];
 
@@ -232,7 +265,13 @@ export type Kind = IntentObject['kind'];
 export const INTENT_SCHEMAS = {
   Tenant: TenantIntent,
   Host: HostIntent,
+  Tier: TierIntent,
+  QosProfile: QosProfileIntent,
   Network: NetworkIntent,
+  AddressSet: AddressSetIntent,
+  Policy: PolicyIntent,
+  Rule: RuleIntent,
+  Group: GroupIntent,
   Endpoint: EndpointIntent,
   HostBinding: HostBindingIntent,
 } as const satisfies Record<Kind, TSchema>;
@@ -244,9 +283,16 @@ export function idOf(object: IntentObject): string {
   switch (object.kind) {
     case 'Tenant':
     case 'Host':
+    case 'Tier':
       return object.name;
     case 'Network':
+    case 'QosProfile':
+    case 'AddressSet':
+    case 'Policy':
+    case 'Group':
       return `${object.tenant}/${object.name}`;
+    case 'Rule':
+      return `${object.tenant}/${object.policy}/${object.name}`;
     case 'Endpoint':
     case 'HostBinding':
       return `${object.tenant}/${object.network}/${object.name}`;

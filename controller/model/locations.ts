@@ -7,14 +7,34 @@ export interface Location {
   readonly column: number;
 }
 
-const locations = new WeakMap<object, ReadonlyMap<string, Location>>();
+/** Places of the members of an object by their path (`rules[2].ports`), and of the object itself under ''. */
+export type MemberLocations = ReadonlyMap<string, Location>;
 
-/** `members` maps the members of the object, and '' for the object itself, to their places. */
-export function rememberLocations(object: object, members: ReadonlyMap<string, Location>): void {
+const locations = new WeakMap<object, () => MemberLocations | undefined>();
+
+/** `members` is asked when somebody wants to know: most objects have nothing wrong. */
+export function rememberLocations(object: object, members: () => MemberLocations | undefined): void {
   locations.set(object, members);
 }
 
-export function locate(object: object, member: string): Location | undefined {
+/** The copy stands where the object stands. */
+export function copyLocations(object: object, copy: object): void {
   const members = locations.get(object);
-  return members?.get(member) ?? members?.get('');
+  if (members !== undefined) locations.set(copy, members);
+}
+
+/** Places of an object and its members; undefined when it came from no file. */
+export function locationsOf(object: unknown): MemberLocations | undefined {
+  return typeof object === 'object' && object !== null ? locations.get(object)?.() : undefined;
+}
+
+/** Where a member is, or what it is in. */
+export function locate(object: object, member: string): Location | undefined {
+  const members = locationsOf(object);
+  if (members === undefined) return undefined;
+  for (let path = member; path !== ''; path = path.replace(/(^|\.)[^.[]*$|\[\d+\]$/, '')) {
+    const found = members.get(path);
+    if (found !== undefined) return found;
+  }
+  return members.get('');
 }

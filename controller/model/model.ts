@@ -6,7 +6,7 @@ import type { EndpointId, FactChange, NetworkId } from './facts.js';
 import { intentJsonSchema, type IntentObject, type Kind } from './intents.js';
 import { NetpluginDocuments } from './netplugin/index.js';
 import { parseIntents } from './parse.js';
-import { DEFAULTS } from './policy.js';
+import { DEFAULTS } from './pools.js';
 import { attach, detach, requestEndpoint } from './runtime/endpoints.js';
 import { claimHost } from './runtime/hosts.js';
 import { mergeSnapshot } from './runtime/snapshot.js';

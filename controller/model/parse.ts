@@ -1,7 +1,7 @@
 /** Intent files: YAML (any number of documents) or JSON, each holding one object or an array of them. */
 import { isMap, isScalar, isSeq, LineCounter, type Node, parseAllDocuments } from 'yaml';
 import type { IntentObject } from './intents.js';
-import { type Location, rememberLocations } from './locations.js';
+import { type Location, locationsOf, rememberLocations } from './locations.js';
 import type { ParseOptions, ParseResult, Problem } from './types.js';
 import { validateObject } from './validate.js';
 
@@ -21,7 +21,14 @@ export function parseIntents(text: string, options: ParseOptions = {}): ParseRes
 function readJson(text: string, options: ParseOptions, problems: Problem[]): unknown[] {
   try {
     const value: unknown = JSON.parse(text);
-    return Array.isArray(value) ? value : [value];
+    const values: unknown[] = Array.isArray(value) ? value : [value];
+    // JSON.parse is fast and knows no lines; they are looked for, as in YAML, when something is wrong.
+    const asYaml = once(() => readYaml(text, options, []));
+    for (const [index, one] of values.entries()) {
+      if (typeof one !== 'object' || one === null) continue;
+      rememberLocations(one, () => locationsOf(asYaml()[index]));
+    }
+    return values;
   } catch (error) {
     // JSON with comments or several documents is YAML; where it is neither, YAML's error names the line.
     const before = problems.length;
@@ -54,7 +61,10 @@ function readYaml(text: string, options: ParseOptions, problems: Problem[]): unk
       try {
         const value: unknown = node.toJS(document, { maxAliasCount: 100 });
         if (typeof value === 'object' && value !== null)
-          rememberLocations(value, memberLocations(node, place));
+          rememberLocations(
+            value,
+            once(() => memberLocations(node, place)),
+          );
         values.push(value);
       } catch (error) {
         const message = error instanceof Error ? error.message : String(error);
@@ -65,13 +75,32 @@ function readYaml(text: string, options: ParseOptions, problems: Problem[]): unk
   return values;
 }
 
-function memberLocations(node: Node, place: (offset: number) => Location): Map<string, Location> {
+function once<T>(make: () => T): () => T {
+  let made: { readonly value: T } | undefined;
+  return () => (made ??= { value: make() }).value;
+}
+
+/** Places of all members, those of lists and objects inside too: `rules[2].ports[0]`. */
+function memberLocations(root: Node, place: (offset: number) => Location): Map<string, Location> {
   const members = new Map<string, Location>();
-  if (node.range) members.set('', place(node.range[0]));
-  if (!isMap(node)) return members;
-  for (const { key } of node.items) {
-    if (isScalar(key) && key.range) members.set(String(key.value), place(key.range[0]));
-  }
+  const visit = (node: unknown, path: string) => {
+    if (isMap(node)) {
+      for (const { key, value } of node.items) {
+        if (!isScalar(key) || !key.range) continue;
+        const member = path === '' ? String(key.value) : `${path}.${String(key.value)}`;
+        members.set(member, place(key.range[0]));
+        visit(value, member);
+      }
+    } else if (isSeq(node)) {
+      for (const [index, item] of (node.items as Node[]).entries()) {
+        const member = `${path}[${index}]`;
+        if (item.range) members.set(member, place(item.range[0]));
+        visit(item, member);
+      }
+    }
+  };
+  if (root.range) members.set('', place(root.range[0]));
+  visit(root, '');
   return members;
 }
 

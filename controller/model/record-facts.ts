@@ -1,5 +1,6 @@
 /** From records to facts: what the rest of the controller sees of the model. */
 import { parseIpv4, parseIpv6 } from './address.js';
+import { traitsFact } from './policy-facts.js';
 import type { EndpointFact, HostFact, NetworkFact, SubnetFact, TenantFact } from './facts.js';
 import type {
   BindingRecord,
@@ -21,7 +22,11 @@ export function vteps({ spec, claim }: HostRecord): { ipv4?: number; ipv6?: bigi
 export const boundHost = (endpoint: EndpointRecord, binding: BindingRecord | undefined): string | undefined =>
   binding?.spec.host ?? endpoint.spec.host;
 
-export const tenantFact = ({ spec, number }: TenantRecord): TenantFact => ({ name: spec.name, number });
+export const tenantFact = ({ spec, number }: TenantRecord): TenantFact => ({
+  name: spec.name,
+  number,
+  ...(spec.defaultAction === undefined ? {} : { defaultAction: spec.defaultAction }),
+});
 
 const subnetFact = <Address>({ address, length, gateway }: Subnet<Address>): SubnetFact<Address> => ({
   address,
@@ -46,6 +51,7 @@ export const networkFact = ({
   ...(ipv4 === undefined ? {} : { ipv4: subnetFact(ipv4) }),
   ...(ipv6 === undefined ? {} : { ipv6: subnetFact(ipv6) }),
   uplinkHandOff: encapsulation === 'vlan' && (spec.uplinkHandOff ?? true),
+  ...(spec.qos === undefined ? {} : { qos: `${spec.tenant}/${spec.qos}` }),
 });
 
 export function endpointFact(record: EndpointRecord, binding: BindingRecord | undefined): EndpointFact {
@@ -63,6 +69,7 @@ export function endpointFact(record: EndpointRecord, binding: BindingRecord | un
     ...(host === undefined ? {} : { host }),
     ...(record.interface === undefined ? {} : { interface: record.interface }),
     generation,
+    ...traitsFact(record),
   };
 }
 

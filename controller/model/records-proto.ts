@@ -21,6 +21,7 @@ message TenantSpec {
   optional string vlans = 6;
   optional string vnis = 7;
   optional bool overlapping_subnets = 8;
+  optional string default_action = 9;
 }
 message Tenant {
   optional uint32 schema_version = 1;
@@ -48,6 +49,7 @@ message NetworkSpec {
   optional string ipv6_gateway = 6;
   optional bool dynamic_endpoints = 7;
   optional bool uplink_hand_off = 8;
+  optional string qos = 9;
 }
 message Network {
   optional uint32 schema_version = 1;
@@ -61,12 +63,20 @@ message Network {
   optional Subnet6 ipv6 = 9;
 }
 
+// What selects an endpoint for policies and profiles. Ports are "8080" or "53/udp".
+message Traits {
+  map<string, string> labels = 1;
+  repeated string groups = 2;
+  map<string, string> ports = 3;
+  optional string qos = 4;
+}
 message EndpointSpec {
   optional string ip = 1;
   optional string ip6 = 2;
   optional string mac = 3;
   optional string host = 4;
   optional string attach_uuid = 5;
+  optional Traits traits = 6;
 }
 message Endpoint {
   optional uint32 schema_version = 1;
@@ -85,6 +95,8 @@ message Endpoint {
   optional string host = 12;
   optional string interface = 13;
   optional uint64 generation = 14;
+  // As its agent says.
+  optional Traits announced = 15;
 }
 
 message HostSpec {
@@ -123,5 +135,100 @@ message Pending {
   optional string host = 3;
   optional string interface = 4;
   optional uint64 generation = 5;
+}
+
+message Expression {
+  optional string key = 1;
+  optional string operator = 2;
+  repeated string values = 3;
+}
+message Selector {
+  map<string, string> match_labels = 1;
+  repeated Expression match_expressions = 2;
+}
+message Group {
+  optional uint32 schema_version = 1;
+  optional string tenant = 2;
+  optional string name = 3;
+  optional uint32 number = 4;
+  // <network>/<endpoint>
+  repeated string endpoints = 5;
+  repeated string networks = 6;
+  optional Selector selector = 7;
+  repeated string policies = 8;
+  optional string qos = 9;
+}
+
+message AddressSet {
+  optional uint32 schema_version = 1;
+  optional string tenant = 2;
+  optional string name = 3;
+  optional uint32 number = 4;
+  repeated string addresses = 5;
+  repeated string except = 6;
+}
+
+message Tier {
+  optional uint32 schema_version = 1;
+  optional string name = 2;
+  optional uint32 priority = 3;
+}
+
+message Policy {
+  optional uint32 schema_version = 1;
+  optional string tenant = 2;
+  optional string name = 3;
+  optional uint32 number = 4;
+  optional string tier = 5;
+  optional string default_in = 6;
+  optional string default_out = 7;
+}
+
+message Peer {
+  optional string group = 1;
+  optional string network = 2;
+  optional string address_set = 3;
+  optional string cidr = 4;
+  repeated string except = 5;
+}
+message Rule {
+  optional uint32 schema_version = 1;
+  optional string tenant = 2;
+  optional string policy = 3;
+  optional string name = 4;
+  optional uint32 number = 5;
+  optional uint32 position = 6;
+  optional string direction = 7;
+  optional uint32 priority = 8;
+  repeated Peer from = 9;
+  repeated Peer to = 10;
+  // A name or a number.
+  optional string protocol = 11;
+  // Numbers, ranges and names.
+  repeated string ports = 12;
+  optional uint32 icmp_type = 13;
+  optional uint32 icmp_code = 14;
+  optional string action = 15;
+  optional bool log = 16;
+  optional bool stateless = 17;
+}
+
+message Rate {
+  optional string rate = 1;
+  optional string burst = 2;
+}
+message QosProfile {
+  optional uint32 schema_version = 1;
+  optional string tenant = 2;
+  optional string name = 3;
+  optional uint32 number = 4;
+  optional Rate out = 5;
+  optional Rate in = 6;
+  optional string sharing = 7;
+  // A number or a name.
+  optional string dscp = 8;
+  optional bool trust = 9;
+  optional uint32 queue = 10;
+  optional string guaranteed = 11;
 }
 `;

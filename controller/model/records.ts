@@ -4,16 +4,26 @@
  */
 import protobuf from 'protobufjs';
 import type {
+  AddressSetIntent,
   EndpointIntent,
+  GroupIntent,
   HostBindingIntent,
   HostIntent,
   NetworkIntent,
+  PolicyIntent,
+  QosProfileIntent,
+  RuleIntent,
   TenantIntent,
+  TierIntent,
 } from './intents.js';
+import { policyFields, policyRecords, traitsFromFields, traitsToFields } from './policy-records.js';
 import { RECORDS_PROTO } from './records-proto.js';
 
-/** Version of the records written here. Records of a later version are refused. */
-export const SCHEMA_VERSION = 1;
+/**
+ * Version of the records written here; those of a later version are refused. 2 added policy and quality of service: a Weft that
+ * knows only 1 would lose what it does not know of a tenant or an endpoint, and nothing must be open because of that.
+ */
+export const SCHEMA_VERSION = 2;
 
 export interface Subnet<Address> {
   readonly address: Address;
@@ -36,6 +46,9 @@ export interface NetworkRecord {
   readonly ipv6?: Subnet<bigint>;
 }
 
+/** What selects an endpoint for policies and profiles; names are of its tenant. */
+export type Traits = Pick<EndpointIntent, 'labels' | 'groups' | 'ports' | 'qos'>;
+
 export interface EndpointRecord {
   readonly number: number;
   readonly spec: EndpointIntent;
@@ -46,6 +59,8 @@ export interface EndpointRecord {
   readonly ipv6?: bigint;
   /** As the agent that asked for it said; the intent's is in `spec`. */
   readonly attachUUID?: string;
+  /** As the agent said; what `spec` says stands over it. */
+  readonly announced?: Traits;
   /** Where it is attached; both or none. */
   readonly host?: string;
   readonly interface?: string;
@@ -73,6 +88,39 @@ export interface BindingRecord {
   readonly spec: HostBindingIntent;
 }
 
+export interface GroupRecord {
+  readonly number: number;
+  readonly spec: GroupIntent;
+}
+
+export interface AddressSetRecord {
+  readonly number: number;
+  readonly spec: AddressSetIntent;
+}
+
+export interface TierRecord {
+  readonly spec: TierIntent;
+}
+
+/** Its rules have records of their own. */
+export interface PolicyRecord {
+  readonly number: number;
+  readonly spec: Omit<PolicyIntent, 'rules'>;
+}
+
+export interface RuleRecord {
+  readonly number: number;
+  /** Place in its policy; ascending, not without gaps. */
+  readonly position: number;
+  /** Without contiv's members: `from`, `to` and `ports` say the same. */
+  readonly spec: RuleIntent;
+}
+
+export interface QosProfileRecord {
+  readonly number: number;
+  readonly spec: QosProfileIntent;
+}
+
 /** An attachment that came before its endpoint. */
 export interface PendingRecord {
   readonly endpoint: string;
@@ -92,6 +140,12 @@ export interface Records {
   network: NetworkRecord;
   endpoint: EndpointRecord;
   binding: BindingRecord;
+  tier: TierRecord;
+  qosProfile: QosProfileRecord;
+  addressSet: AddressSetRecord;
+  policy: PolicyRecord;
+  rule: RuleRecord;
+  group: GroupRecord;
   pending: PendingRecord;
   meta: MetaRecord;
 }
@@ -102,6 +156,12 @@ export const TABLES = [
   'network',
   'endpoint',
   'binding',
+  'tier',
+  'qosProfile',
+  'addressSet',
+  'policy',
+  'rule',
+  'group',
   'pending',
   'meta',
 ] as const satisfies Table[];
@@ -136,14 +196,21 @@ const messages = {
   network: root.lookupType('weft.model.Network'),
   endpoint: root.lookupType('weft.model.Endpoint'),
   binding: root.lookupType('weft.model.Binding'),
+  tier: root.lookupType('weft.model.Tier'),
+  qosProfile: root.lookupType('weft.model.QosProfile'),
+  addressSet: root.lookupType('weft.model.AddressSet'),
+  policy: root.lookupType('weft.model.Policy'),
+  rule: root.lookupType('weft.model.Rule'),
+  group: root.lookupType('weft.model.Group'),
   pending: root.lookupType('weft.model.Pending'),
   meta: root.lookupType('weft.model.Meta'),
 } as const satisfies Record<Table, protobuf.Type>;
 
 /** A message as protobufjs gives it: unset members are absent. */
-type Fields = Record<string, unknown>;
+export type Fields = Record<string, unknown>;
 
 const fromRecord: { readonly [T in Table]: (record: Records[T]) => Fields } = {
+  ...policyFields,
   meta: ({ generation }) => ({ generation }),
   tenant: ({ number, spec }) => ({ name: spec.name, number, spec }),
   network: ({ number, spec, encapsulation, tag, ipv4, ipv6 }) => ({
@@ -161,8 +228,9 @@ const fromRecord: { readonly [T in Table]: (record: Records[T]) => Fields } = {
     tenant: record.spec.tenant,
     network: record.spec.network,
     name: record.spec.name,
-    spec: { ...record.spec, attachUuid: record.spec.attachUUID },
+    spec: { ...record.spec, attachUuid: record.spec.attachUUID, traits: traitsToFields(record.spec) },
     attachUuid: record.attachUUID,
+    announced: record.announced && traitsToFields(record.announced),
     ...(record.ipv6 === undefined ? {} : { ipv6: ipv6ToBytes(record.ipv6) }),
   }),
   host: ({ name, number, spec, claim }) => ({
@@ -183,6 +251,7 @@ const fromRecord: { readonly [T in Table]: (record: Records[T]) => Fields } = {
 };
 
 const toRecord: { readonly [T in Table]: (fields: Fields) => Records[T] } = {
+  ...policyRecords,
   meta: (fields) => ({ generation: (fields.generation as number | undefined) ?? 0 }),
   tenant: (fields) => ({
     number: fields.number as number,
@@ -202,8 +271,8 @@ const toRecord: { readonly [T in Table]: (fields: Fields) => Records[T] } = {
     ...(fields.ipv6 === undefined ? {} : { ipv6: subnet6FromFields(fields.ipv6 as Fields) }),
   }),
   endpoint: (fields) => {
-    const { schemaVersion: _, tenant, network, name, spec, attachUuid, ipv6, ...rest } = fields;
-    const { attachUuid: pinnedUuid, ...specRest } = spec as Fields;
+    const { schemaVersion: _, tenant, network, name, spec, attachUuid, ipv6, announced, ...rest } = fields;
+    const { attachUuid: pinnedUuid, traits, ...specRest } = spec as Fields;
     return {
       ...(rest as unknown as Omit<EndpointRecord, 'spec'>),
       spec: {
@@ -212,9 +281,11 @@ const toRecord: { readonly [T in Table]: (fields: Fields) => Records[T] } = {
         network: network as string,
         name: name as string,
         ...specRest,
+        ...traitsFromFields(traits),
         ...(pinnedUuid === undefined ? {} : { attachUUID: pinnedUuid as string }),
       },
       ...(attachUuid === undefined ? {} : { attachUUID: attachUuid as string }),
+      ...(announced === undefined ? {} : { announced: traitsFromFields(announced) }),
       ...(ipv6 === undefined ? {} : { ipv6: ipv6FromBytes(ipv6 as Uint8Array) }),
     };
   },

@@ -8,6 +8,7 @@
  */
 import type { FactChange } from './facts.js';
 import { Indexes } from './indexes.js';
+import { addressSetFact, groupFact, policyFact, qosProfileFact, ruleFact } from './policy-facts.js';
 import { endpointFact, hostFact, networkFact, sameFact, tenantFact } from './record-facts.js';
 import { type Records, storeKey, type Table } from './records.js';
 
@@ -35,6 +36,12 @@ export class State {
     network: new Map(),
     endpoint: new Map(),
     binding: new Map(),
+    tier: new Map(),
+    qosProfile: new Map(),
+    addressSet: new Map(),
+    policy: new Map(),
+    rule: new Map(),
+    group: new Map(),
     pending: new Map(),
     meta: new Map(),
   };
@@ -160,38 +167,51 @@ export class State {
     changes: readonly RecordChange[],
   ): Map<string, { kind: FactKind; id: string; fact: unknown }> {
     const affected = new Map<string, { kind: FactKind; id: string; fact: unknown }>();
-    for (const { table, id } of changes) {
-      const kind = table === 'binding' ? 'endpoint' : table;
-      if (kind === 'pending' || kind === 'meta') continue;
+    const add = (kind: FactKind, id: string) => {
       affected.set(storeKey(kind, id), { kind, id, fact: this.#fact(kind, id) });
+    };
+    for (const { table, id } of changes) {
+      if (table === 'binding') add('endpoint', id);
+      else if (table === 'tier') {
+        for (const policy of this.indexes.policy.users({ table, id }, 'policy')) add('policy', policy);
+      } else if (table !== 'pending' && table !== 'meta') add(table, id);
     }
     return affected;
   }
 
   #fact(kind: FactKind, id: string): FactChange['value'] {
-    switch (kind) {
-      case 'tenant': {
-        const record = this.get('tenant', id);
-        return record && tenantFact(record);
-      }
-      case 'host': {
-        const record = this.get('host', id);
-        return record && hostFact(record);
-      }
-      case 'network': {
-        const record = this.get('network', id);
-        return record && networkFact(record);
-      }
-      case 'endpoint': {
-        const record = this.get('endpoint', id);
-        return record && endpointFact(record, this.get('binding', id));
-      }
-    }
+    const record = this.get(kind, id);
+    return record && FACT_OF[kind](this, id, record as never);
   }
 }
 
 type FactKind = Extract<FactChange['kind'], Table>;
-const FACT_KINDS: readonly FactKind[] = ['tenant', 'host', 'network', 'endpoint'];
+const FACT_KINDS: readonly FactKind[] = [
+  'tenant',
+  'host',
+  'qosProfile',
+  'network',
+  'addressSet',
+  'policy',
+  'rule',
+  'group',
+  'endpoint',
+];
+
+const FACT_OF: {
+  readonly [K in FactKind]: (state: State, id: string, record: Records[K]) => FactChange['value'];
+} = {
+  tenant: (_state, _id, record) => tenantFact(record),
+  host: (_state, _id, record) => hostFact(record),
+  qosProfile: (_state, _id, record) => qosProfileFact(record),
+  network: (_state, _id, record) => networkFact(record),
+  addressSet: (_state, _id, record) => addressSetFact(record),
+  policy: (state, _id, record) =>
+    policyFact(record, record.spec.tier === undefined ? undefined : state.get('tier', record.spec.tier)),
+  rule: (_state, _id, record) => ruleFact(record),
+  group: (_state, _id, record) => groupFact(record),
+  endpoint: (state, id, record) => endpointFact(record, state.get('binding', id)),
+};
 
 const factChange = (kind: FactKind, key: string, value: FactChange['value']): FactChange =>
   (value === undefined ? { kind, key } : { kind, key, value }) as FactChange;

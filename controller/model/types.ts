@@ -4,13 +4,19 @@
 import type { Store } from '../store/store.js';
 import type { EndpointId, FactChange, NetworkId } from './facts.js';
 import type {
+  AddressSetIntent,
   EndpointIntent,
+  GroupIntent,
   HostBindingIntent,
   HostIntent,
   IntentObject,
   Kind,
   NetworkIntent,
+  PolicyIntent,
+  QosProfileIntent,
+  RuleIntent,
   TenantIntent,
+  TierIntent,
 } from './intents.js';
 
 /** One thing wrong (or worth knowing) about an intent, a document or a request. */
@@ -109,6 +115,7 @@ export interface TenantStatus {
   readonly ipv6AllocationLength: number;
   readonly vlans: string;
   readonly vnis: string;
+  readonly defaultAction: 'allow' | 'deny';
 }
 
 export interface NetworkStatus {
@@ -135,6 +142,13 @@ export interface EndpointStatus {
   /** While attached. */
   readonly interface?: string;
   readonly generation: number;
+  /** Groups that it is a member of, by whatever way. */
+  readonly groups?: readonly string[];
+  /** Its own and its agent's. */
+  readonly labels?: Readonly<Record<string, string>>;
+  readonly ports?: Readonly<Record<string, number | string>>;
+  /** The profile that holds for it: its own, its group's or its network's. */
+  readonly qos?: string;
 }
 
 export interface HostStatus {
@@ -153,6 +167,66 @@ export interface HostBindingStatus {
   readonly attached: boolean;
 }
 
+export interface TierStatus {
+  /** Policies in it. */
+  readonly policies: number;
+}
+
+export interface QosProfileStatus {
+  readonly number: number;
+  /** `10 Mbps, burst 375 KB`. */
+  readonly out?: string;
+  readonly in?: string;
+  readonly dscp?: number;
+  readonly guaranteed?: string;
+  /** Objects that name it. */
+  readonly groups: number;
+  readonly networks: number;
+  readonly endpoints: number;
+}
+
+export interface AddressSetStatus {
+  readonly number: number;
+  /** Prefixes after joining. */
+  readonly prefixes: number;
+  readonly except: number;
+  /** Rules that name it. */
+  readonly rules: number;
+}
+
+export interface GroupStatus {
+  readonly number: number;
+  readonly members: number;
+  /** Rules that name it as the other side. */
+  readonly rules: number;
+}
+
+export interface PolicyStatus {
+  readonly number: number;
+  /** Priority of its tier. */
+  readonly tier: number;
+  readonly rules: number;
+  /** Groups that name it. */
+  readonly groups: readonly string[];
+  /** Endpoints that it holds for. */
+  readonly subjects: number;
+}
+
+export interface RuleStatus {
+  readonly number: number;
+  /** Place in its policy. */
+  readonly position: number;
+  /** Priority of its policy's tier. */
+  readonly tier: number;
+  readonly direction: 'in' | 'out';
+  readonly priority: number;
+  readonly action: 'allow' | 'deny' | 'reject';
+  /** `group web, 10.0.0.0/8 except 10.1.0.0/16`; `any`. */
+  readonly peers: string;
+  /** `tcp 80,8000-8010`; `any`. */
+  readonly services: string;
+}
+
 interface View<K extends Kind, Spec, Status> {
   readonly kind: K;
   /** Id, as in `ObjectRef.name`. */
@@ -169,6 +243,12 @@ export interface ObjectViews {
   Endpoint: View<'Endpoint', EndpointIntent, EndpointStatus>;
   Host: View<'Host', HostIntent, HostStatus>;
   HostBinding: View<'HostBinding', HostBindingIntent, HostBindingStatus>;
+  Tier: View<'Tier', TierIntent, TierStatus>;
+  QosProfile: View<'QosProfile', QosProfileIntent, QosProfileStatus>;
+  AddressSet: View<'AddressSet', AddressSetIntent, AddressSetStatus>;
+  Group: View<'Group', GroupIntent, GroupStatus>;
+  Policy: View<'Policy', PolicyIntent, PolicyStatus>;
+  Rule: View<'Rule', RuleIntent, RuleStatus>;
 }
 export type ObjectView = ObjectViews[Kind];
 
@@ -211,6 +291,11 @@ export interface EndpointRequestParams {
   readonly attachUUID?: string;
   readonly ip?: string;
   readonly mac?: string;
+  /** Said by the agent; what an intent says stands over it. What is left out stays as it was. */
+  readonly labels?: Readonly<Record<string, string>>;
+  readonly groups?: readonly string[];
+  readonly ports?: Readonly<Record<string, number | string>>;
+  readonly qos?: string;
 }
 
 export interface AttachParams {

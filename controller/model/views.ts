@@ -1,7 +1,10 @@
 /** Objects as the API, the command line and agents see them: text, no numbers of our own. */
 import { formatIpv4, formatIpv6, formatMac, formatPrefix4, formatPrefix6, formatRanges } from './address.js';
 import type { Kind } from './intents.js';
-import { tenantPolicy } from './policy.js';
+import { tenantPools } from './pools.js';
+import { groupsOf, profileOf } from './membership.js';
+import { traitsOf } from './policy-facts.js';
+import { addressSetView, groupView, policyView, profileView, ruleView, tierView } from './policy-views.js';
 import { Problems } from './problems.js';
 import { boundHost, hostFact, vteps } from './record-facts.js';
 import type {
@@ -37,6 +40,12 @@ export function viewOf<K extends Kind>(
     Endpoint: () => objectEndpointView(state, name, record as EndpointRecord),
     Host: () => hostView(state, name, record as HostRecord),
     HostBinding: () => bindingView(state, name, record as BindingRecord),
+    Tier: () => tierView(state, name, record as Records['tier']),
+    QosProfile: () => profileView(state, name, record as Records['qosProfile']),
+    AddressSet: () => addressSetView(state, name, record as Records['addressSet']),
+    Group: () => groupView(state, name, record as Records['group']),
+    Policy: () => policyView(state, name, record as Records['policy']),
+    Rule: () => ruleView(state, name, record as Records['rule']),
   };
   return make[kind]();
 }
@@ -48,7 +57,7 @@ function tenantView(
   record: TenantRecord,
 ): ObjectViews['Tenant'] {
   const { spec, number } = record;
-  const policy = tenantPolicy(spec, defaults, new Problems());
+  const pools = tenantPools(spec, defaults, new Problems());
   return {
     kind: 'Tenant',
     name,
@@ -56,13 +65,14 @@ function tenantView(
     status: present({
       number,
       networks: state.indexes.networksOfTenant.get(name).size,
-      defaultEncapsulation: policy?.encapsulation ?? defaults.encapsulation,
+      defaultEncapsulation: pools?.encapsulation ?? defaults.encapsulation,
       subnetPool: spec.subnetPool ?? defaults.subnetPool,
-      allocationLength: policy?.allocationLength4 ?? defaults.allocationLength,
+      allocationLength: pools?.allocationLength4 ?? defaults.allocationLength,
       ipv6SubnetPool: spec.ipv6SubnetPool,
-      ipv6AllocationLength: policy?.allocationLength6 ?? defaults.ipv6AllocationLength,
-      vlans: policy === undefined ? defaults.vlans : formatRanges(policy.vlans),
-      vnis: policy === undefined ? defaults.vnis : formatRanges(policy.vnis),
+      ipv6AllocationLength: pools?.allocationLength6 ?? defaults.ipv6AllocationLength,
+      vlans: pools === undefined ? defaults.vlans : formatRanges(pools.vlans),
+      vnis: pools === undefined ? defaults.vnis : formatRanges(pools.vnis),
+      defaultAction: spec.defaultAction ?? 'allow',
     }),
   };
 }
@@ -89,10 +99,12 @@ function networkView(state: State, name: string, record: NetworkRecord): ObjectV
 
 function objectEndpointView(state: State, name: string, record: EndpointRecord): ObjectViews['Endpoint'] {
   const { spec, number, mac, ipv4, ipv6, generation } = record;
+  const { labels, ports } = traitsOf(record);
+  const groups = groupsOf(state, name, record);
   return {
     kind: 'Endpoint',
     name,
-    spec,
+    spec: record.dynamic ? { ...spec, ...traitsOf(record) } : spec,
     status: present({
       number,
       origin: record.dynamic ? 'dynamic' : 'intent',
@@ -103,6 +115,10 @@ function objectEndpointView(state: State, name: string, record: EndpointRecord):
       attached: record.interface !== undefined,
       interface: record.interface,
       generation,
+      groups: groups.length === 0 ? undefined : groups,
+      labels,
+      ports,
+      qos: profileOf(state, record, groups),
     }),
   };
 }

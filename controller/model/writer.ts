@@ -5,7 +5,15 @@
  */
 import type { StoreEvent, Store, WatchBatch } from '../store/store.js';
 import type { FactChange } from './facts.js';
-import { decodeRecord, encodeRecord, type Records, splitStoreKey, storeKey, type Table } from './records.js';
+import {
+  decodeRecord,
+  encodeRecord,
+  type Records,
+  splitStoreKey,
+  storeKey,
+  TABLES,
+  type Table,
+} from './records.js';
 import { META_ID, netChanges, type RecordChange, State } from './state.js';
 import type { Problem } from './types.js';
 
@@ -216,8 +224,8 @@ export class Writer {
   /** Records that we have and a whole list has not. */
   #vanished(present: ReadonlySet<string>): RecordChange[] {
     const changes: RecordChange[] = [];
-    const tables: readonly Table[] = ['tenant', 'host', 'network', 'endpoint', 'binding', 'pending', 'meta'];
-    for (const table of tables) {
+
+    for (const table of TABLES) {
       for (const [id, before] of this.state.entries(table)) {
         if (present.has(storeKey(table, id))) continue;
         changes.push({ table, id, before: before as Records[Table], after: undefined } as RecordChange);

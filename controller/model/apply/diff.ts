@@ -16,7 +16,7 @@ import type { Change, FieldChange } from '../types.js';
 type Members = Record<string, unknown>;
 
 /** Members that say which object it is. */
-const IDENTITY = new Set(['kind', 'name', 'tenant', 'network']);
+const IDENTITY = new Set(['kind', 'name', 'tenant', 'network', 'policy']);
 
 export function changeOf(
   kind: Kind,
@@ -79,6 +79,15 @@ function declared(kind: Kind, record: Records[Table] | undefined): Declared | un
     case 'Endpoint': {
       const endpoint = record as EndpointRecord;
       return { spec: { ...endpoint.spec, origin: origin(endpoint) }, values: endpointValues(endpoint) };
+    }
+    case 'Tier':
+    case 'QosProfile':
+    case 'AddressSet':
+    case 'Policy':
+    case 'Rule':
+    case 'Group': {
+      const { spec } = record as { spec: Members };
+      return { spec, values: spec };
     }
   }
 }

@@ -4,16 +4,22 @@ import { ModelError, type ApplyResult, type ModelDefaults, type ObjectRef, type 
 import type { State } from '../state.js';
 import { validateObject } from '../validate.js';
 import { applyEndpoints } from './endpoints.js';
+import { applyAddressSets, applyGroups, applyPolicies, applyTiers, warnOfUnknownMembers } from './groups.js';
 import { applyBindings, applyHosts, warnOfUnknownHosts } from './hosts.js';
 import { applyNetworks } from './networks.js';
 import { Plan } from './plan.js';
+import { applyProfiles } from './profiles.js';
 import { removeNamed, removeUnwanted } from './remove.js';
+import { applyRules } from './rules.js';
 import { applyTenants, checkOverlaps, warnOfKeptValues } from './tenants.js';
 
 export interface ApplyMode {
   readonly mode: 'add' | 'replace';
-  /** `replace` leaves late bindings alone whose endpoints stay: netplugin's documents carry them apart. */
-  readonly keepBindings?: boolean;
+  /**
+   * `replace` leaves alone what netplugin's documents carry apart or cannot say: late bindings whose endpoints stay, and
+   * everything of policy and quality of service.
+   */
+  readonly keepApart?: boolean;
   /** Found before, while the objects were made from another format. */
   readonly problems?: readonly Problem[];
 }
@@ -35,17 +41,24 @@ export function applyOperation(
   state: State,
   defaults: ModelDefaults,
   objects: readonly IntentObject[],
-  { mode, keepBindings = false, problems = [] }: ApplyMode,
+  { mode, keepApart = false, problems = [] }: ApplyMode,
 ): Omit<ApplyResult, 'dryRun'> {
   const plan = new Plan(state, defaults, objects);
   for (const problem of problems) plan.problems.add(problem);
-  if (mode === 'replace') removeUnwanted(plan, { keepBindings });
+  if (mode === 'replace') removeUnwanted(plan, { keepApart });
   applyTenants(plan);
   applyHosts(plan);
+  applyTiers(plan);
+  applyProfiles(plan);
   applyNetworks(plan);
   checkOverlaps(plan);
   warnOfKeptValues(plan);
+  applyAddressSets(plan);
+  applyPolicies(plan);
+  applyGroups(plan);
+  applyRules(plan, keepApart ? 'add' : mode);
   applyEndpoints(plan);
+  warnOfUnknownMembers(plan);
   applyBindings(plan);
   warnOfUnknownHosts(plan);
   plan.problems.throwErrors();

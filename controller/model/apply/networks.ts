@@ -4,7 +4,7 @@
  */
 import { formatIpv4, formatIpv6, formatPrefix4, formatPrefix6, last4, last6 } from '../address.js';
 import type { NetworkIntent } from '../intents.js';
-import { MAX_VLAN, type TenantPolicy } from '../policy.js';
+import { MAX_VLAN, type TenantPools } from '../pools.js';
 import { enumerate } from '../problems.js';
 import type { NetworkRecord, Subnet } from '../records.js';
 import type { Plan } from './plan.js';
@@ -19,7 +19,7 @@ interface WantedNetwork {
   readonly id: string;
   readonly intent: NetworkIntent;
   readonly existing: NetworkRecord | undefined;
-  readonly policy: TenantPolicy;
+  readonly pools: TenantPools;
   readonly encapsulation: 'vlan' | 'vxlan';
   readonly tag: number | 'keep' | 'allocate';
   readonly ipv4: Asked<Subnet<number>>;
@@ -50,8 +50,8 @@ export function applyNetworks(plan: Plan): void {
 function resolve(plan: Plan, id: string, intent: NetworkIntent): WantedNetwork | undefined {
   const { state, problems } = plan;
   if (plan.failed('Tenant', intent.tenant)) return undefined;
-  const policy = plan.policy(intent.tenant);
-  if (policy === undefined) {
+  const pools = plan.pools(intent.tenant);
+  if (pools === undefined) {
     problems.error(
       intent,
       'tenant',
@@ -63,7 +63,7 @@ function resolve(plan: Plan, id: string, intent: NetworkIntent): WantedNetwork |
   }
   const errors = problems.errors;
   const existing = state.get('network', id);
-  const encapsulation = intent.encapsulation ?? existing?.encapsulation ?? policy.encapsulation;
+  const encapsulation = intent.encapsulation ?? existing?.encapsulation ?? pools.encapsulation;
   if (existing !== undefined && existing.encapsulation !== encapsulation) {
     const attached = state.indexes.attachedInNetwork.get(id);
     if (attached.size > 0) {
@@ -95,11 +95,11 @@ function resolve(plan: Plan, id: string, intent: NetworkIntent): WantedNetwork |
     );
   }
   const ipv4 = askedSubnet4(problems, intent, existing);
-  const ipv6 = askedSubnet6(problems, intent, existing, policy);
+  const ipv6 = askedSubnet6(problems, intent, existing, pools);
   if (problems.errors > errors || ipv4 === undefined || ipv6 === undefined) return undefined;
   const sameEncapsulation = existing !== undefined && existing.encapsulation === encapsulation;
   const tag = intent.tag ?? (sameEncapsulation ? 'keep' : 'allocate');
-  return { id, intent, existing, policy, encapsulation, tag, ipv4, ipv6 };
+  return { id, intent, existing, pools, encapsulation, tag, ipv4, ipv6 };
 }
 
 /** Gives back what an existing network does not keep. */
@@ -119,7 +119,7 @@ function release(plan: Plan, { id, existing, tag, encapsulation, ipv4, ipv6 }: W
 /** Takes what the intents name. */
 function claim(plan: Plan, network: WantedNetwork): void {
   const { state, problems } = plan;
-  const { id, intent, existing, policy, encapsulation, tag } = network;
+  const { id, intent, existing, pools, encapsulation, tag } = network;
   const number = existing?.number ?? plan.allocateNumber(intent, state.indexes.networkNumbers, 24);
   if (number === undefined) return plan.fail(intent);
 
@@ -148,7 +148,7 @@ function claim(plan: Plan, network: WantedNetwork): void {
     ...(ipv4 === undefined ? {} : { ipv4 }),
     ...(ipv6 === undefined ? {} : { ipv6 }),
   };
-  const others = policy.overlapping ? [] : overlapsOf(plan, record);
+  const others = pools.overlapping ? [] : overlapsOf(plan, record);
   if (others.length > 0) {
     const subnets = [ipv4 && formatPrefix4(ipv4), ipv6 && formatPrefix6(ipv6)].filter(Boolean).join(' or ');
     problems.error(
@@ -169,14 +169,14 @@ const tagsOf = (plan: Plan, encapsulation: 'vlan' | 'vxlan') =>
 /** Finds what the intents leave open, lowest first, and puts the gateways in. */
 function allocate(plan: Plan, network: WantedNetwork): void {
   const { state, problems } = plan;
-  const { id, intent, policy } = network;
+  const { id, intent, pools } = network;
   const claimed = state.get('network', id);
   if (claimed === undefined) return;
   const errors = problems.errors;
 
   const tag = claimed.tag === 0 ? allocateTag(plan, network) : claimed.tag;
-  const ipv4 = network.ipv4 === 'allocate' ? allocateSubnet4(plan, intent, policy) : claimed.ipv4;
-  const ipv6 = network.ipv6 === 'allocate' ? allocateSubnet6(plan, intent, policy) : claimed.ipv6;
+  const ipv4 = network.ipv4 === 'allocate' ? allocateSubnet4(plan, intent, pools) : claimed.ipv4;
+  const ipv6 = network.ipv6 === 'allocate' ? allocateSubnet6(plan, intent, pools) : claimed.ipv6;
   if (tag === undefined || problems.errors > errors) return plan.fail(intent);
 
   const gateway4 = checkGateway4(problems, intent, ipv4);
@@ -201,8 +201,8 @@ const withGateway = <Address>(
   ...(gateway === undefined ? {} : { gateway }),
 });
 
-function allocateTag(plan: Plan, { intent, policy, encapsulation }: WantedNetwork): number | undefined {
-  const ranges = encapsulation === 'vlan' ? policy.vlans : policy.vnis;
+function allocateTag(plan: Plan, { intent, pools, encapsulation }: WantedNetwork): number | undefined {
+  const ranges = encapsulation === 'vlan' ? pools.vlans : pools.vnis;
   for (const { first, last } of ranges) {
     const tag = tagsOf(plan, encapsulation).lowestFree(first, last);
     if (tag !== undefined) return tag;
@@ -219,12 +219,8 @@ function allocateTag(plan: Plan, { intent, policy, encapsulation }: WantedNetwor
   return undefined;
 }
 
-function allocateSubnet4(
-  plan: Plan,
-  intent: NetworkIntent,
-  policy: TenantPolicy,
-): Subnet<number> | undefined {
-  const { pool4, allocationLength4: length } = policy;
+function allocateSubnet4(plan: Plan, intent: NetworkIntent, pools: TenantPools): Subnet<number> | undefined {
+  const { pool4, allocationLength4: length } = pools;
   const pool = { first: BigInt(pool4.address), last: BigInt(last4(pool4)) };
   const address = plan.state.indexes.subnets(4, intent.tenant).lowestFree(pool, 1n << BigInt(32 - length));
   if (address !== undefined) return { address: Number(address), length };
@@ -238,12 +234,8 @@ function allocateSubnet4(
   return undefined;
 }
 
-function allocateSubnet6(
-  plan: Plan,
-  intent: NetworkIntent,
-  policy: TenantPolicy,
-): Subnet<bigint> | undefined {
-  const { pool6, allocationLength6: length } = policy;
+function allocateSubnet6(plan: Plan, intent: NetworkIntent, pools: TenantPools): Subnet<bigint> | undefined {
+  const { pool6, allocationLength6: length } = pools;
   if (pool6 === undefined) return undefined;
   const pool = { first: pool6.address, last: last6(pool6) };
   const address = plan.state.indexes.subnets(6, intent.tenant).lowestFree(pool, 1n << BigInt(128 - length));

@@ -1,12 +1,14 @@
 /** One request to change the intents, while it is worked out inside of an operation. */
+import { canonical } from '../canonical.js';
 import type { IntentObject, Kind } from '../intents.js';
-import { idOf } from '../intents.js';
-import { type TenantPolicy, tenantPolicy } from '../policy.js';
+import { idOf, KINDS } from '../intents.js';
+import { type TenantPools, tenantPools } from '../pools.js';
 import { didYouMean, nameOf, Problems } from '../problems.js';
 import type { Records, Table } from '../records.js';
 import type { State } from '../state.js';
 import type { Change, ModelDefaults } from '../types.js';
 import { changeOf } from './diff.js';
+import type { CheckedRule } from './rule-check.js';
 
 export const TABLE_OF_KIND = {
   Tenant: 'tenant',
@@ -14,6 +16,12 @@ export const TABLE_OF_KIND = {
   Network: 'network',
   Endpoint: 'endpoint',
   HostBinding: 'binding',
+  Tier: 'tier',
+  QosProfile: 'qosProfile',
+  AddressSet: 'addressSet',
+  Policy: 'policy',
+  Rule: 'rule',
+  Group: 'group',
 } as const satisfies Record<Kind, Table>;
 
 const MAX_SUGGESTIONS = 20;
@@ -30,28 +38,27 @@ export class Plan {
   readonly readdress = new Set<string>();
   /** Networks whose subnets or gateways were looked at: their gateways are checked against endpoints at the end. */
   readonly touchedNetworks = new Set<string>();
+  /** What the rules of this request say, for the warnings at the end. */
+  readonly rules: CheckedRule[] = [];
   /** Hosts that nobody knows: who names them, first and how many in all. Told once for each at the end. */
   readonly unknownHosts = new Map<string, { readonly first: IntentObject; users: number }>();
   #suggestions = 0;
   readonly #failed = new Set<string>();
   readonly #before = new Map<string, { kind: Kind; id: string; record: Records[Table] | undefined }>();
-  readonly #policies = new Map<string, TenantPolicy | undefined>();
+  readonly #pools = new Map<string, TenantPools | undefined>();
 
   constructor(state: State, defaults: ModelDefaults, objects: readonly IntentObject[]) {
     this.state = state;
     this.defaults = defaults;
-    const wanted: Record<Kind, Map<string, IntentObject>> = {
-      Tenant: new Map(),
-      Host: new Map(),
-      Network: new Map(),
-      Endpoint: new Map(),
-      HostBinding: new Map(),
-    };
+    const wanted = Object.fromEntries(KINDS.map((kind) => [kind, new Map()])) as Record<
+      Kind,
+      Map<string, IntentObject>
+    >;
     for (const object of objects) {
       const id = idOf(object);
       if (wanted[object.kind].has(id)) {
         this.problems.error(object, '', 'intent.duplicate', 'is declared twice', 'remove one of the two');
-      } else wanted[object.kind].set(id, object);
+      } else wanted[object.kind].set(id, canonical(object));
     }
     this.wanted = wanted as unknown as Objects;
   }
@@ -79,16 +86,16 @@ export class Plan {
   }
 
   /** Pools of a tenant as the tenant is now; its intent has been checked. */
-  policy(tenant: string): TenantPolicy | undefined {
-    if (!this.#policies.has(tenant)) {
+  pools(tenant: string): TenantPools | undefined {
+    if (!this.#pools.has(tenant)) {
       const record = this.state.get('tenant', tenant);
-      this.#policies.set(tenant, record && tenantPolicy(record.spec, this.defaults, this.problems));
+      this.#pools.set(tenant, record && tenantPools(record.spec, this.defaults, this.problems));
     }
-    return this.#policies.get(tenant);
+    return this.#pools.get(tenant);
   }
 
-  forgetPolicy(tenant: string): void {
-    this.#policies.delete(tenant);
+  forgetPools(tenant: string): void {
+    this.#pools.delete(tenant);
   }
 
   /**

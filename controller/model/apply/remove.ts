@@ -5,6 +5,14 @@ import { unplace } from '../runtime/location.js';
 import type { ObjectRef } from '../types.js';
 import { removeHostIntent } from './hosts.js';
 import { type Plan, TABLE_OF_KIND } from './plan.js';
+import { wordOf } from './references.js';
+import {
+  POLICY_KINDS,
+  policyObjectsOf,
+  removePolicyObject,
+  removeUnwantedPolicy,
+  settleUsers,
+} from './remove-policy.js';
 
 /** The removal of single objects; each is responsible for what cannot live without it. */
 export function removeEndpoint(plan: Plan, id: string): void {
@@ -26,18 +34,17 @@ export function removeNetwork(plan: Plan, id: string): void {
 export function removeTenant(plan: Plan, id: string): void {
   plan.watch('Tenant', id);
   plan.state.set('tenant', id, undefined);
-  plan.forgetPolicy(id);
+  plan.forgetPools(id);
 }
 
 /** `replace`: everything that is declared and not wanted goes. Dynamic endpoints go only with their network. */
-export function removeUnwanted(plan: Plan, options: { keepBindings: boolean }): void {
+export function removeUnwanted(plan: Plan, options: { keepApart: boolean }): void {
   const { state, wanted } = plan;
   const unwanted = (
     table: 'tenant' | 'network' | 'endpoint' | 'binding' | 'host',
     objects: ReadonlyMap<string, unknown>,
   ) => [...state.ids(table)].filter((id) => !objects.has(id)).sort();
-  if (!options.keepBindings)
-    for (const id of unwanted('binding', wanted.HostBinding)) removeBinding(plan, id);
+  if (!options.keepApart) for (const id of unwanted('binding', wanted.HostBinding)) removeBinding(plan, id);
   const lost: string[] = [];
   for (const id of unwanted('endpoint', wanted.Endpoint)) {
     const record = state.get('endpoint', id);
@@ -54,7 +61,10 @@ export function removeUnwanted(plan: Plan, options: { keepBindings: boolean }): 
       message: `endpoints that agents had asked for go with their networks: ${enumerate(lost)}`,
     });
   }
-  for (const id of unwanted('network', wanted.Network)) removeNetwork(plan, id);
+  if (!options.keepApart) removeUnwantedPolicy(plan);
+  const networks = unwanted('network', wanted.Network);
+  for (const id of networks) removeNetwork(plan, id);
+  if (options.keepApart) for (const id of networks) settleUsers(plan, 'Network', id, false);
   for (const id of unwanted('tenant', wanted.Tenant)) removeTenant(plan, id);
   for (const id of unwanted('host', wanted.Host)) {
     if (state.get('host', id)?.spec !== undefined) removeHostIntent(plan, id, false);
@@ -88,6 +98,7 @@ export function removeNamed(plan: Plan, refs: readonly ObjectRef[], cascade: boo
 
   for (const id of named('HostBinding')) removeBinding(plan, id);
   for (const id of named('Endpoint')) removeEndpoint(plan, id);
+  for (const kind of POLICY_KINDS) for (const id of named(kind)) removePolicyObject(plan, kind, id);
   const users = (
     kind: ObjectRef['kind'],
     name: string,
@@ -118,6 +129,12 @@ export function removeNamed(plan: Plan, refs: readonly ObjectRef[], cascade: boo
   }
   for (const id of named('Tenant')) {
     users('Tenant', id, state.indexes.networksOfTenant.get(id), cascadeNetwork, 'networks');
+    const others = policyObjectsOf(plan, id);
+    if (cascade) for (const one of others) removePolicyObject(plan, one.kind, one.id);
+    else if (others.length > 0) {
+      const owned = others.map((one) => `${wordOf(one.kind)} ${one.id}`);
+      users('Tenant', id, owned, () => undefined, 'what is in it:');
+    }
     removeTenant(plan, id);
   }
   for (const id of named('Host')) {
@@ -135,6 +152,7 @@ export function removeNamed(plan: Plan, refs: readonly ObjectRef[], cascade: boo
     users('Host', id, bindingsOfHost.get(id), (binding) => removeBinding(plan, binding), 'bindings of');
     removeHostIntent(plan, id, true);
   }
+  for (const { kind, name } of refs) settleUsers(plan, kind, name, cascade);
 }
 
 function refuse(plan: Plan, { kind, name }: ObjectRef, code: string, message: string, fix: string): void {

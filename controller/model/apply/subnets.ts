@@ -13,7 +13,7 @@ import {
   parsePrefix6,
 } from '../address.js';
 import type { NetworkIntent } from '../intents.js';
-import { type TenantPolicy, unusable4, unusable6 } from '../policy.js';
+import { type TenantPools, unusable4, unusable6 } from '../pools.js';
 import type { Problems } from '../problems.js';
 import type { NetworkRecord, Subnet } from '../records.js';
 import type { Asked } from './networks.js';
@@ -53,14 +53,14 @@ export function askedSubnet6(
   problems: Problems,
   intent: NetworkIntent,
   existing: NetworkRecord | undefined,
-  policy: TenantPolicy,
+  pools: TenantPools,
 ): Asked<Subnet<bigint>> | undefined {
   const text = intent.ipv6Subnet;
   if (text === undefined) {
     if (existing?.ipv6 !== undefined) return 'keep';
     // A network that has lived without IPv6 goes on so; its tenant may have got a pool only later.
     const new_ = existing === undefined || existing.spec.ipv6Subnet === 'none';
-    return new_ && policy.pool6 !== undefined ? 'allocate' : 'none';
+    return new_ && pools.pool6 !== undefined ? 'allocate' : 'none';
   }
   if (text === 'none') return 'none';
   const wrong = (message: string, fix: string) => {

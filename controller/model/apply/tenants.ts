@@ -1,7 +1,7 @@
 /** Creates and updates tenants. New pools hold for what is allocated from now on; what networks have, they keep. */
 import { contains4, contains6 } from '../address.js';
 import type { TenantIntent } from '../intents.js';
-import { type TenantPolicy, tenantPolicy } from '../policy.js';
+import { type TenantPools, tenantPools } from '../pools.js';
 import { enumerate } from '../problems.js';
 import type { NetworkRecord } from '../records.js';
 import type { Plan } from './plan.js';
@@ -10,8 +10,8 @@ export function applyTenants(plan: Plan): void {
   const { state, problems } = plan;
   for (const [id, tenant] of plan.wanted.Tenant) {
     plan.watch('Tenant', id);
-    const policy = tenantPolicy(tenant, plan.defaults, problems);
-    if (policy === undefined) {
+    const pools = tenantPools(tenant, plan.defaults, problems);
+    if (pools === undefined) {
       plan.fail(tenant);
       continue;
     }
@@ -22,7 +22,7 @@ export function applyTenants(plan: Plan): void {
       continue;
     }
     state.set('tenant', id, { number, spec: tenant });
-    plan.forgetPolicy(id);
+    plan.forgetPools(id);
   }
 }
 
@@ -30,12 +30,12 @@ export function applyTenants(plan: Plan): void {
 export function warnOfKeptValues(plan: Plan): void {
   for (const [id, tenant] of plan.wanted.Tenant) {
     if (plan.failed('Tenant', id)) continue;
-    const policy = plan.policy(id);
-    if (policy !== undefined) warnOfKept(plan, id, tenant, policy);
+    const pools = plan.pools(id);
+    if (pools !== undefined) warnOfKept(plan, id, tenant, pools);
   }
 }
 
-function warnOfKept(plan: Plan, id: string, tenant: TenantIntent, policy: TenantPolicy): void {
+function warnOfKept(plan: Plan, id: string, tenant: TenantIntent, pools: TenantPools): void {
   const kept = (member: string, differs: (network: NetworkRecord) => boolean) => {
     const networks = [...plan.state.indexes.networksOfTenant.get(id)].filter((network) => {
       const record = plan.state.get('network', network);
@@ -51,23 +51,23 @@ function warnOfKept(plan: Plan, id: string, tenant: TenantIntent, policy: Tenant
   };
   kept(
     'defaultEncapsulation',
-    (network) => network.spec.encapsulation === undefined && network.encapsulation !== policy.encapsulation,
+    (network) => network.spec.encapsulation === undefined && network.encapsulation !== pools.encapsulation,
   );
   kept(
     'subnetPool',
     ({ spec, ipv4 }) =>
-      spec.subnet === undefined && ipv4 !== undefined && !contains4(policy.pool4, ipv4.address),
+      spec.subnet === undefined && ipv4 !== undefined && !contains4(pools.pool4, ipv4.address),
   );
   kept('ipv6SubnetPool', ({ spec, ipv6 }) => {
     if (spec.ipv6Subnet !== undefined) return false;
-    if (ipv6 === undefined || policy.pool6 === undefined)
-      return (ipv6 === undefined) !== (policy.pool6 === undefined);
-    return !contains6(policy.pool6, ipv6.address);
+    if (ipv6 === undefined || pools.pool6 === undefined)
+      return (ipv6 === undefined) !== (pools.pool6 === undefined);
+    return !contains6(pools.pool6, ipv6.address);
   });
   const outside = (network: NetworkRecord, kind: 'vlan' | 'vxlan') =>
     network.encapsulation === kind &&
     network.spec.tag === undefined &&
-    !(kind === 'vlan' ? policy.vlans : policy.vnis).some(
+    !(kind === 'vlan' ? pools.vlans : pools.vnis).some(
       ({ first, last }) => network.tag >= first && network.tag <= last,
     );
   kept('vlans', (network) => outside(network, 'vlan'));

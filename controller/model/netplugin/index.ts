@@ -98,7 +98,7 @@ export class NetpluginDocuments implements Netplugin {
       const bindings = bindingsToIntents(document.HostBindings, found, state, objects, '/HostBindings');
       throwErrors(found);
       const all: readonly IntentObject[] = checkObjects([...objects, ...bindings]);
-      return applyOperation(state, this.#defaults, all, { mode, keepBindings: true, problems: found });
+      return applyOperation(state, this.#defaults, all, { mode, keepApart: true, problems: found });
     };
     return { ...(await this.#writer.run(operation, { dryRun })), dryRun };
   }

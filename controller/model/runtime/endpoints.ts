@@ -1,7 +1,7 @@
 /** What agents say of the endpoints on their hosts, one at a time. None of these looks at more than the endpoint. */
 import { askedAddresses, type Refusal, takenBy } from '../apply/addresses.js';
 import { completeAddresses } from '../apply/endpoints.js';
-import { pair } from '../indexes.js';
+import { pair } from '../multi-map.js';
 import { NAME_PATTERN, NAME_RULE } from '../intents.js';
 import { refuse } from '../problems.js';
 import type { EndpointRecord, NetworkRecord } from '../records.js';

@@ -1,5 +1,5 @@
 /** Where endpoints are: the one place that attaches and detaches records. */
-import { pair } from '../indexes.js';
+import { pair } from '../multi-map.js';
 import { boundHost } from '../record-facts.js';
 import type { EndpointRecord } from '../records.js';
 import type { State } from '../state.js';

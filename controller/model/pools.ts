@@ -27,7 +27,7 @@ export const DEFAULTS: ModelDefaults = {
   vnis: '4096-16777215',
 };
 
-export interface TenantPolicy {
+export interface TenantPools {
   readonly encapsulation: 'vlan' | 'vxlan';
   readonly pool4: Prefix<number>;
   readonly allocationLength4: number;
@@ -58,11 +58,11 @@ export function unusable6({ address, length }: Prefix<bigint>): string | undefin
 }
 
 /** Reports what cannot be; undefined then. */
-export function tenantPolicy(
+export function tenantPools(
   tenant: TenantIntent,
   defaults: ModelDefaults,
   problems: Problems,
-): TenantPolicy | undefined {
+): TenantPools | undefined {
   const errors = problems.errors;
   const wrong = (member: string, message: string, fix: string) =>
     problems.error(tenant, member, `tenant.${member}`, message, fix);

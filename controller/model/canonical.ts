@@ -1,0 +1,69 @@
+/** One way to say each thing: intents are compared and stored without what says nothing, and rules without contiv's members. */
+import type { IntentObject } from './intents.js';
+import { copyLocations } from './locations.js';
+import type { PeerIntent, PolicyRule } from './policy-intents.js';
+
+/** Members whose emptiness means something: a policy without rules, a selector of everything. */
+const MEANINGFUL = new Set(['rules', 'selector']);
+
+/** Without empty lists and maps; the object itself when it has none. */
+export function canonical<T extends IntentObject>(object: T): T {
+  const stripped = withoutEmpty(object) as T;
+  if (stripped !== object) copyLocations(object, stripped);
+  return stripped;
+}
+
+function withoutEmpty(value: unknown): unknown {
+  if (typeof value !== 'object' || value === null) return value;
+  if (Array.isArray(value)) {
+    const items = value.map(withoutEmpty);
+    return items.some((item, index) => item !== value[index]) ? items : value;
+  }
+  let changed = false;
+  const members: Record<string, unknown> = {};
+  for (const [key, member] of Object.entries(value)) {
+    // A policy's rules are made canonical one by one.
+    const kept = key === 'rules' ? member : withoutEmpty(member);
+    if (member === undefined || (!MEANINGFUL.has(key) && isEmpty(kept))) changed = true;
+    else {
+      members[key] = kept;
+      changed ||= kept !== member;
+    }
+  }
+  return changed ? members : value;
+}
+
+const isEmpty = (value: unknown): boolean =>
+  typeof value === 'object' && value !== null && Object.keys(value).length === 0;
+
+/** contiv's members, the list that each is short for, and what it says of a peer. */
+export const SHORTHANDS = [
+  { member: 'fromEndpointGroup', list: 'from', peer: (group: string): PeerIntent => ({ group }) },
+  { member: 'fromNetwork', list: 'from', peer: (network: string): PeerIntent => ({ network }) },
+  { member: 'fromIpAddress', list: 'from', peer: (cidr: string): PeerIntent => ({ cidr }) },
+  { member: 'toEndpointGroup', list: 'to', peer: (group: string): PeerIntent => ({ group }) },
+  { member: 'toNetwork', list: 'to', peer: (network: string): PeerIntent => ({ network }) },
+  { member: 'toIpAddress', list: 'to', peer: (cidr: string): PeerIntent => ({ cidr }) },
+] as const;
+
+/** A rule with `from`, `to` and `ports` in place of contiv's members. */
+export function withoutShorthands<R extends PolicyRule>(rule: R): R {
+  const {
+    fromEndpointGroup: _1,
+    toEndpointGroup: _2,
+    fromNetwork: _3,
+    toNetwork: _4,
+    fromIpAddress: _5,
+    toIpAddress: _6,
+    port,
+    ...rest
+  } = rule;
+  const lists: { from?: PeerIntent[]; to?: PeerIntent[] } = {};
+  for (const { member, list, peer } of SHORTHANDS) {
+    const value = rule[member];
+    if (value !== undefined) (lists[list] ??= [...(rule[list] ?? [])]).push(peer(value));
+  }
+  const ports = port === undefined || port === 0 ? rule.ports : [...(rule.ports ?? []), port];
+  const full = { ...rest, ...lists, ...(ports === undefined ? {} : { ports }) } as unknown as R;
+  return withoutEmpty(full) as R;
+}
