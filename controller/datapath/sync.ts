@@ -41,6 +41,8 @@ const MAX_ROUNDS = 64;
 interface InFlight {
   readonly parts: readonly EncodedPart[];
   readonly waiters: Waiter[];
+  /** Of the backlog, not of a turn. */
+  readonly repair: boolean;
 }
 
 interface PreparedTransaction {
@@ -69,7 +71,7 @@ export class DatapathSync {
   readonly #backlog: Backlog;
   /** A transaction was refused, and those that were sent after it are waited for. */
   #failed = false;
-  /** Refusals one after the other. */
+  /** Times the backlog was sent, one after the other, that something of it was refused. */
   #rounds = 0;
   #repairing = false;
   #reading: Reading | undefined;
@@ -369,7 +371,8 @@ export class DatapathSync {
     const waiters = this.#waiting;
     this.#waiting = [];
     for (const [place, { encoder, parts }] of sent.entries()) {
-      this.#submit(parts, encoder.transaction(parts), place === sent.length - 1 ? waiters : []);
+      const last = place === sent.length - 1;
+      this.#submit(parts, encoder.transaction(parts), last ? waiters : [], true);
     }
     this.#tellState();
   }
@@ -388,9 +391,9 @@ export class DatapathSync {
     return taken;
   }
 
-  #submit(parts: readonly EncodedPart[], transaction: Transaction, waiters: Waiter[]): void {
+  #submit(parts: readonly EncodedPart[], transaction: Transaction, waiters: Waiter[], repair = false): void {
     const session = this.#session as SwitchSession;
-    const record: InFlight = { parts, waiters };
+    const record: InFlight = { parts, waiters, repair };
     this.#inFlight.add(record);
     for (const { list } of parts) this.#held.apply(list);
     if (this.#reading !== undefined) this.#touch(parts);
@@ -413,6 +416,8 @@ export class DatapathSync {
     if (result.committed) this.#committed(record);
     else if (!this.#refused(record, result)) return;
     this.#inFlight.delete(record);
+    // Under a steady stream of turns there is no moment at which all is decided.
+    if (record.repair && !this.#failed && ![...this.#inFlight].some(({ repair }) => repair)) this.#rounds = 0;
     if (this.#failed) this.#waiting.push(...record.waiters);
     else for (const waiter of record.waiters) waiter.settle();
     this.#flush();

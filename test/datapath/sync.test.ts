@@ -221,6 +221,39 @@ t.test(
   },
 );
 
+t.test('a switch under a steady stream of turns is not given up for refusals now and then', async (t) => {
+  const rig = await start(t);
+  const { controller } = rig;
+  const emulated = await rig.connect(1);
+  await rig.synced(1);
+  const TURNS = 100;
+  const [bad, good] = [(turn: number) => 1000 + 2 * turn, (turn: number) => 1001 + 2 * turn];
+  let turn = 0;
+  let failed = 0;
+  const next = (): void => {
+    turn++;
+    for (const endpoint of [bad(turn), good(turn)]) setEndpoint(controller.facts, WEB, endpoint);
+    controller.settle();
+  };
+  emulated.refuse = (mod) => {
+    if (isFlowTo(bad(turn))(mod)) {
+      failed = emulated.counters.bundlesFailed;
+      return BAD_OUT_PORT;
+    }
+    // The next turn is on its way before this one's repair is decided.
+    if (isFlowTo(good(turn))(mod) && emulated.counters.bundlesFailed > failed && turn < TURNS) next();
+    return undefined;
+  };
+  next();
+  await waitFor(
+    'all turns',
+    () => turn === TURNS && controller.statusOf(datapathId(1))?.state === 'degraded',
+  );
+  t.strictSame(rig.eventsOf('trouble'), []);
+  t.equal(controller.statusOf(datapathId(1))?.refused.length, TURNS);
+  holds(t, rig, emulated, TURNS);
+});
+
 t.test('what uses a refused group is refused with it, and both hold when the group does', async (t) => {
   const rig = await start(t);
   const { controller } = rig;
