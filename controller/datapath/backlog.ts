@@ -47,7 +47,7 @@ export class Backlog {
   /** Notes everything that was refused, to be tried once more. */
   noteRefused(): void {
     this.refusals.retryAll();
-    for (const key of this.refusals.keys()) this.note(key);
+    for (const [key, deletion] of this.refusals.keys()) this.note(key, deletion);
   }
 
   clear(): void {
@@ -69,7 +69,8 @@ export class Backlog {
       if (this.refusals.stands(key, after)) continue;
       const before = this.held.has(key) ? (identity ?? after?.entry) : undefined;
       if (after === undefined) {
-        this.refusals.delete(key);
+        // Refused, a deletion stands until it holds.
+        if (before === undefined || !this.refusals.isDeletion(key)) this.refusals.delete(key);
         list.add({ key, before, after });
       } else if (!whole.has(after.scope)) {
         const missing = this.#refusedReference(after);

@@ -1,10 +1,13 @@
 /** What a switch would not take, until it holds, changes or goes. */
+import type { DesiredEntry } from './entry.js';
 import type { ScopedEntry } from './scopes.js';
 import type { RefusedEntry } from './status.js';
 
 interface Refusal {
   /** Undefined: a deletion was refused. */
   readonly entry: ScopedEntry | undefined;
+  /** What was to be deleted. */
+  readonly deletion: DesiredEntry | undefined;
   readonly refused: RefusedEntry;
   /** It is to be tried again as it is. */
   retry: boolean;
@@ -21,14 +24,23 @@ export class Refusals {
     return [...this.#byKey.values()].map(({ refused }) => refused);
   }
 
-  keys(): IterableIterator<string> {
-    return this.#byKey.keys();
+  /** Every key, and what the switch still holds under it because its deletion was refused. */
+  *keys(): IterableIterator<[string, DesiredEntry | undefined]> {
+    for (const [key, { deletion }] of this.#byKey) yield [key, deletion];
   }
 
-  /** True if it is news: not refused before, or another entry, or with another error. */
-  add(key: string, entry: ScopedEntry | undefined, refused: RefusedEntry): boolean {
+  /** True if the deletion of what is held under the key was refused. */
+  isDeletion(key: string): boolean {
+    return this.#byKey.get(key)?.deletion !== undefined;
+  }
+
+  /**
+   * True if it is news: not refused before, or another entry, or with another error.
+   * @param held what was to be changed or deleted
+   */
+  add(key: string, entry: ScopedEntry | undefined, held: DesiredEntry, refused: RefusedEntry): boolean {
     const known = this.#byKey.get(key);
-    this.#byKey.set(key, { entry, refused, retry: false });
+    this.#byKey.set(key, { entry, deletion: entry === undefined ? held : undefined, refused, retry: false });
     return known === undefined || known.entry !== entry || known.refused.error !== refused.error;
   }
 

@@ -22,6 +22,7 @@ import { addDifferences, type Comparison } from './compare.js';
 import type { DesiredEntry } from './entry.js';
 import type { SyncEnvironment } from './environment.js';
 import { HeldIds } from './held.js';
+import { InFlight, Reading, type SentTransaction } from './in-flight.js';
 import { type EntryMod, identityOf, type ModificationList } from './modifications.js';
 import { Refusals } from './refusals.js';
 import { NO_SCOPES, type Scope, type ScopedEntry } from './scopes.js';
@@ -38,24 +39,9 @@ const MAX_PIECES = 256;
 /** Refusals one after the other after which the session is given up: what the switch says makes no sense. */
 const MAX_ROUNDS = 64;
 
-interface InFlight {
-  readonly parts: readonly EncodedPart[];
-  readonly waiters: Waiter[];
-  /** Of the backlog, not of a turn. */
-  readonly repair: boolean;
-}
-
 interface PreparedTransaction {
   readonly encoder: { transaction(parts: readonly EncodedPart[]): Transaction };
   readonly parts: readonly EncodedPart[];
-}
-
-/** A read of the switch that is under way. */
-interface Reading {
-  readonly audit: boolean;
-  readonly startedAt: number;
-  /** Keys whose changes were on their way at its start, or have been sent since: what was read of them says nothing. */
-  readonly touched: Set<string>;
 }
 
 export class DatapathSync {
@@ -65,7 +51,7 @@ export class DatapathSync {
   #whole: ReadonlySet<Scope> = NO_SCOPES;
   /** Wait for the backlog. */
   #waiting: Waiter[] = [];
-  readonly #inFlight = new Set<InFlight>();
+  readonly #inFlight = new InFlight();
   readonly #held = new HeldIds();
   readonly #refusals = new Refusals();
   readonly #backlog: Backlog;
@@ -133,7 +119,7 @@ export class DatapathSync {
 
   /** The session ended. What was on its way may or may not have arrived; the next session is read before anything is written. */
   stop(): void {
-    const waiters = [...[...this.#inFlight].flatMap((record) => record.waiters), ...this.#waiting];
+    const waiters = [...this.#inFlight.waiters, ...this.#waiting];
     this.#session = undefined;
     this.#mode = 'disconnected';
     this.#reading = undefined;
@@ -171,7 +157,7 @@ export class DatapathSync {
     if (this.#mode === 'disconnected') waiter.settle('disconnected');
     else if (this.#mode === 'reading' || this.#backlog.size > 0 || this.#failed) this.#waiting.push(waiter);
     else {
-      const last = [...this.#inFlight].at(-1);
+      const { last } = this.#inFlight;
       if (last === undefined) waiter.settle();
       else last.waiters.push(waiter);
     }
@@ -217,9 +203,9 @@ export class DatapathSync {
   async #read(audit: boolean): Promise<void> {
     const session = this.#session;
     if (session === undefined) return;
-    const reading: Reading = { audit, startedAt: performance.now(), touched: new Set() };
+    const reading = new Reading(audit);
     this.#reading = reading;
-    for (const { parts } of this.#inFlight) this.#touch(parts);
+    reading.touch(this.#inFlight.parts);
     try {
       const comparison = await this.environment.read(
         session,
@@ -232,8 +218,8 @@ export class DatapathSync {
     }
   }
 
-  #isOnItsWay(key: string, { touched }: Reading): boolean {
-    if (touched.has(key) || this.#backlog.has(key)) return true;
+  #isOnItsWay(key: string, reading: Reading): boolean {
+    if (reading.saysNothingOf(key) || this.#backlog.has(key)) return true;
     return (
       this.#refusals.size > 0 &&
       this.#refusals.stands(key, this.environment.scopes.effective(this.datapathId, key))
@@ -393,10 +379,10 @@ export class DatapathSync {
 
   #submit(parts: readonly EncodedPart[], transaction: Transaction, waiters: Waiter[], repair = false): void {
     const session = this.#session as SwitchSession;
-    const record: InFlight = { parts, waiters, repair };
+    const record: SentTransaction = { parts, waiters, repair };
     this.#inFlight.add(record);
     for (const { list } of parts) this.#held.apply(list);
-    if (this.#reading !== undefined) this.#touch(parts);
+    this.#reading?.touch(parts);
     this.environment.counters.sent(parts);
     session.transact(transaction).then(
       (result) => {
@@ -408,22 +394,18 @@ export class DatapathSync {
     );
   }
 
-  #touch(parts: readonly EncodedPart[]): void {
-    for (const { list } of parts) for (const { origin } of list.all()) this.#reading?.touched.add(origin.key);
-  }
-
-  #decided(record: InFlight, result: TransactionResult): void {
+  #decided(record: SentTransaction, result: TransactionResult): void {
     if (result.committed) this.#committed(record);
     else if (!this.#refused(record, result)) return;
     this.#inFlight.delete(record);
     // Under a steady stream of turns there is no moment at which all is decided.
-    if (record.repair && !this.#failed && ![...this.#inFlight].some(({ repair }) => repair)) this.#rounds = 0;
+    if (record.repair && !this.#failed && !this.#inFlight.repairing) this.#rounds = 0;
     if (this.#failed) this.#waiting.push(...record.waiters);
     else for (const waiter of record.waiters) waiter.settle();
     this.#flush();
   }
 
-  #committed({ parts }: InFlight): void {
+  #committed({ parts }: SentTransaction): void {
     if (this.#refusals.size === 0) return;
     let reference = false;
     for (const { list } of parts) {
@@ -437,7 +419,7 @@ export class DatapathSync {
   }
 
   /** Notes what is to be sent again; false if the switch is given up for now. */
-  #refused(record: InFlight, { atomic, errors }: TransactionResult): boolean {
+  #refused(record: SentTransaction, { atomic, errors }: TransactionResult): boolean {
     this.environment.counters.transactionsRefused++;
     this.#failed = true;
     const entryErrors = errors.filter(({ modification }) => modification !== undefined);
@@ -455,7 +437,7 @@ export class DatapathSync {
     return true;
   }
 
-  #refusedEntry({ modification, name }: TransactionError, { parts }: InFlight): void {
+  #refusedEntry({ modification, name }: TransactionError, { parts }: SentTransaction): void {
     const mod = modification as EntryMod;
     const { key, desired } = mod.origin;
     this.#backlog.note(key, identityOf(mod));
@@ -480,9 +462,9 @@ export class DatapathSync {
     const { datapathId, environment } = this;
     const refused = environment.explainer.refused(entry, error);
     for (const waiter of waiters) waiter.refuse(key, refused);
-    for (const record of this.#inFlight) for (const waiter of record.waiters) waiter.refuse(key, refused);
-    for (const waiter of this.#waiting) waiter.refuse(key, refused);
-    if (this.#refusals.add(key, scoped, refused)) environment.emit({ kind: 'refused', datapathId, refused });
+    for (const waiter of [...this.#inFlight.waiters, ...this.#waiting]) waiter.refuse(key, refused);
+    if (this.#refusals.add(key, scoped, entry, refused))
+      environment.emit({ kind: 'refused', datapathId, refused });
   }
 
   #decidedAll(): void {

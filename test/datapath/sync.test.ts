@@ -254,6 +254,36 @@ t.test('a switch under a steady stream of turns is not given up for refusals now
   holds(t, rig, emulated, TURNS);
 });
 
+t.test('a refused deletion is tried again by the next audit', async (t) => {
+  const rig = await start(t);
+  const { controller, timer } = rig;
+  const emulated = await rig.connect(1);
+  await rig.synced(1);
+  const isDeletion = (mod: { type: string }): boolean =>
+    mod.type === 'flow_mod' && (mod as FlowMod).command === FlowModCommand.DELETE_STRICT;
+  emulated.refuse = (mod) => (isDeletion(mod) ? BAD_OUT_PORT : undefined);
+  controller.facts.endpoints.delete(`${WEB}/e2`);
+  t.match(await controller.settle().acknowledged(datapathId(1)), { ok: false, reason: 'refused' });
+  t.ok(flowTo(emulated, 2), 'still there');
+  const refused = [{ entry: /eth_dst|dl_dst/, error: 'OFPBAC_BAD_OUT_PORT' }];
+  t.match(controller.statusOf(datapathId(1)), { state: 'degraded', refused });
+
+  timer.fire();
+  await waitFor('the first audit', () => controller.statusOf(datapathId(1))?.audits === 1);
+  await rig.synced(1);
+  t.match(controller.statusOf(datapathId(1)), { state: 'degraded', refused }, 'refused again');
+  t.equal(rig.eventsOf('refused').length, 1, 'and no news');
+
+  emulated.refuse = undefined;
+  timer.fire();
+  await waitFor('the next audit', () => controller.statusOf(datapathId(1))?.audits === 2);
+  await rig.synced(1);
+  t.notOk(flowTo(emulated, 2), 'deleted by the first audit that could');
+  t.match(controller.statusOf(datapathId(1)), { state: 'in-sync', refused: [] });
+  t.strictSame(rig.eventsOf('healed'), []);
+  holds(t, rig, emulated);
+});
+
 t.test('what uses a refused group is refused with it, and both hold when the group does', async (t) => {
   const rig = await start(t);
   const { controller } = rig;
