@@ -87,6 +87,23 @@ export const EndpointView = Type.Object({
 });
 export type EndpointView = Static<typeof EndpointView>;
 
+/** A queue on the uplinks of a host. */
+export const HostQueue = Type.Object({
+  queue: Type.Integer({ minimum: 0, maximum: 7, description: 'a higher one is served first' }),
+  guaranteedKilobitsPerSecond: Type.Optional(
+    Type.Integer({ minimum: 1, description: 'what it has for sure on each uplink' }),
+  ),
+  marks: Type.Array(Type.Integer({ minimum: 1, maximum: 63 }), {
+    maxItems: 63,
+    description: 'DSCP of the packets it is for, where the switch cannot tell the queue otherwise',
+  }),
+});
+export type HostQueue = Static<typeof HostQueue>;
+const HostQueues = Type.Array(HostQueue, {
+  maxItems: 8,
+  description: 'all of them; what goes into none of them has queue 0',
+});
+
 const Empty = Type.Object({});
 const MAX_ATTACHMENTS = 16_384;
 const Attachments = Type.Array(Attachment, { maxItems: MAX_ATTACHMENTS });
@@ -132,6 +149,7 @@ export const AgentRegister = new RequestType(
     controllerId: Type.String(),
     stale: Stale,
     held: Held,
+    queues: Type.Optional(HostQueues),
   }),
 );
 
@@ -234,6 +252,9 @@ export const EndpointChanged = new NotificationType(
   'endpoint.changed',
   Type.Object({ endpoint: EndpointId, view: Type.Optional(EndpointView) }),
 );
+
+/** Controller to agent: the queues of its host are others now. */
+export const HostQueuesChanged = new NotificationType('host.queues', Type.Object({ queues: HostQueues }));
 
 /** Controller to the agent that attached: which other hosts' switches have acknowledged, and which did not and why. */
 export const EndpointFollowed = new NotificationType(

@@ -8,6 +8,7 @@
  *     profiles.ts   which profile an endpoint has
  *     meters.ts     numbers of meters
  *     storms.ts     what one endpoint sends to many
+ *     queues.ts     queues on the uplinks, made by agents
  */
 import type { App, EntryContext } from '../../controller/datapath/app.js';
 import type { DatapathId, QosProfileFact, RateLimit } from '../../controller/model/facts.js';
@@ -18,6 +19,7 @@ import { Priority, R, T } from '../pipeline.js';
 import { hostScope } from '../placement.js';
 import { type Direction, portMeter, sharedMeter, sharedSlot } from './meters.js';
 import { type ProfiledEndpoint, profiledEndpointsOf } from './profiles.js';
+import { declareQueues } from './queues.js';
 import { declareStorms } from './storms.js';
 
 const DIRECTIONS: readonly Direction[] = ['out', 'in'];
@@ -91,6 +93,7 @@ export const qos: App = {
     d.entries('sending', treatments, sending);
     d.entries('receiving', treatments, receiving);
     declareStorms(d);
+    declareQueues(d, profiled);
   },
 };
 

@@ -15,7 +15,7 @@ import type {
 } from '../model/facts.js';
 import type { ObjectKind } from './object-names.js';
 import type { Problem } from './problems.js';
-import type { FlowSpec, GroupSpec, MeterSpec, ScopeName } from './entry.js';
+import type { FlowSpec, GroupSpec, MeterSpec, QueueSpec, ScopeName } from './entry.js';
 
 /** The facts, and indexes over them that more than one app reads. */
 export interface Facts {
@@ -64,6 +64,8 @@ export interface EntryContext extends Omit<Context<never>, 'emit'> {
    * of one problem by several instances are one.
    */
   report(datapathId: DatapathId, problem: Problem): void;
+  /** Asks for a queue on the uplinks of a host, which its agent makes. */
+  queue(host: string, queue: QueueSpec): void;
 }
 
 /**

@@ -5,7 +5,7 @@ import type { DatapathId } from '../model/facts.js';
 import type { App } from './app.js';
 import { compare, type Comparison } from './compare.js';
 import { DesiredTables, type DesiredChanges, type FactInputs } from './desired.js';
-import type { DesiredEntry } from './entry.js';
+import type { DesiredEntry, QueueSpec } from './entry.js';
 import { type SyncEnvironment, systemTimer, type Timer, WorkCounters } from './environment.js';
 import { type EntryOwner, Explainer } from './explain.js';
 import type { Pipeline } from './pipeline.js';
@@ -41,6 +41,7 @@ export class DatapathController {
   readonly #counters = new WorkCounters();
   readonly #datapaths = new Map<DatapathId, DatapathSync>();
   readonly #listeners = new Set<(event: DatapathEvent) => void>();
+  readonly #queueListeners = new Set<(host: string) => void>();
   readonly #environment: SyncEnvironment;
   readonly #gate: ReadGate;
   readonly #readTimeoutMs: number;
@@ -190,6 +191,17 @@ export class DatapathController {
     return this.#desired.entries(datapathId);
   }
 
+  /** Queues that a host is to have on its uplinks; its agent makes them. */
+  queuesOf(host: string): readonly QueueSpec[] {
+    return this.#desired.queues.of(host);
+  }
+
+  /** Calls back with the name of each host whose queues changed. The returned function ends it. */
+  onQueues(listener: (host: string) => void): () => void {
+    this.#queueListeners.add(listener);
+    return () => void this.#queueListeners.delete(listener);
+  }
+
   /** Calls back with every event; a listener must not throw. The returned function ends it. */
   onEvent(listener: (event: DatapathEvent) => void): () => void {
     this.#listeners.add(listener);
@@ -248,7 +260,7 @@ export class DatapathController {
     }
   }
 
-  #report({ settlement, conflicts, problems }: DesiredChanges): void {
+  #report({ settlement, conflicts, problems, queues }: DesiredChanges): void {
     for (const runs of settlement.runs.values()) this.#counters.derivationRuns += runs;
     for (const failure of settlement.failures) this.#emit({ kind: 'failure', failure });
     for (const conflict of [...settlement.conflicts, ...conflicts])
@@ -256,6 +268,7 @@ export class DatapathController {
     for (const { datapathId, problem, solved } of problems) {
       this.#emit({ kind: solved ? 'solved' : 'problem', datapathId, problem });
     }
+    for (const host of queues) for (const listener of this.#queueListeners) listener(host);
   }
 
   #emit(event: DatapathEvent): void {

@@ -29,10 +29,11 @@ import type {
 } from '../model/facts.js';
 import type { App, AppDeclaration, EntryContext, Facts } from './app.js';
 import { type CompiledEntry, EntryCompiler, missEntry, type Owner } from './compile.js';
-import { type DesiredEntry, SCOPE_KINDS, type ScopeName, scopeKind } from './entry.js';
+import { type DesiredEntry, type QueueSpec, SCOPE_KINDS, type ScopeName, scopeKind } from './entry.js';
 import { ObjectNames } from './object-names.js';
 import { type Problem, type ProblemChange, ProblemTable } from './problems.js';
 import type { Pipeline, Table } from './pipeline.js';
+import { QueueTable } from './queues.js';
 import { type EntryConflict, type Rule, type ScopeChanges, ScopeTables } from './scopes.js';
 
 /** A port as its switch describes it; key: `<datapathId>/<name>`. Its host is found among the host facts. */
@@ -56,7 +57,8 @@ export interface FactInputs {
 type Emission =
   | ({ readonly scope: ScopeName } & CompiledEntry)
   | { readonly scope: ScopeName; readonly datapathId: DatapathId }
-  | { readonly problem: Problem; readonly datapathId: DatapathId };
+  | { readonly problem: Problem; readonly datapathId: DatapathId }
+  | { readonly queue: QueueSpec; readonly host: string };
 
 export interface DesiredTablesOptions {
   readonly pipeline: Pipeline;
@@ -67,6 +69,8 @@ export interface DesiredTablesOptions {
 export interface DesiredChanges extends ScopeChanges {
   readonly settlement: Settlement;
   readonly problems: readonly ProblemChange[];
+  /** Hosts whose queues changed. */
+  readonly queues: readonly string[];
 }
 
 /** The pipeline's own rules: table misses, and the subscriptions of claimed switches. */
@@ -81,6 +85,7 @@ export class DesiredTables {
   readonly pipeline: Pipeline;
   readonly scopes = new ScopeTables();
   readonly problems = new ProblemTable();
+  readonly queues = new QueueTable();
   readonly #compiler: EntryCompiler;
   readonly #facts: Facts;
   readonly #rules: { readonly rule: Rule; readonly owner: Owner; readonly emissions: Derived<Emission> }[] =
@@ -117,7 +122,12 @@ export class DesiredTables {
     for (const { rule, emissions } of this.#rules) {
       for (const { before, after } of settlement.changesOf(emissions)) this.#apply(rule, before, after);
     }
-    return { settlement, problems: this.problems.takeChanges(), ...this.scopes.takeChanges() };
+    return {
+      settlement,
+      problems: this.problems.takeChanges(),
+      queues: this.queues.takeChanges(),
+      ...this.scopes.takeChanges(),
+    };
   }
 
   /** The desired table of a switch; empty if no agent claims it. */
@@ -152,6 +162,9 @@ export class DesiredTables {
       const { datapathId, problem } = emission;
       const key = `${rule.name} ${problem.code} ${problem.subject}`;
       this.problems.put(datapathId, key, after === undefined ? undefined : problem);
+    } else if ('queue' in emission) {
+      const { host, queue } = emission;
+      this.queues.put(host, queue.queue, after === undefined ? undefined : queue);
     } else if ('datapathId' in emission)
       this.scopes.subscribe(emission.datapathId, emission.scope, after === undefined ? -1 : 1);
     else
@@ -275,6 +288,8 @@ class RuleContext implements EntryContext {
     emitSubscription(this.#context, datapathId, checkScope(scope));
   readonly report: EntryContext['report'] = (datapathId, problem) =>
     this.#context.emit(`${datapathId} has ${problem.code} ${problem.subject}`, { datapathId, problem });
+  readonly queue: EntryContext['queue'] = (host, queue) =>
+    this.#context.emit(`queue ${queue.queue} of ${host}`, { host, queue });
 
   #emit(scope: ScopeName, { key, entry }: CompiledEntry): void {
     this.#context.emit(`${scope} ${key}`, { scope, key, entry });

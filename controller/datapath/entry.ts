@@ -73,6 +73,16 @@ export interface MeterSpec {
   readonly object?: number;
 }
 
+/** A queue of a host, as an app asks for it. */
+export interface QueueSpec {
+  /** 0 to 7; a higher one is served first, 0 is where everything else goes. */
+  readonly queue: number;
+  /** What it has for sure, kilobits per second. */
+  readonly guaranteedKilobitsPerSecond?: number;
+  /** Marks (DSCP, 1 to 63) of the packets it is for, for switches that cannot tell them otherwise; ascending. */
+  readonly marks: readonly number[];
+}
+
 /** A flow entry that a switch is to hold. */
 export interface DesiredFlow {
   readonly kind: 'flow';

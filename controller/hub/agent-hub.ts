@@ -11,6 +11,7 @@ import {
   EndpointFollowed,
   EndpointRequest,
   HostEndpoints,
+  HostQueuesChanged,
   Hub,
   type ParamsOf,
   type Peer,
@@ -114,6 +115,14 @@ export class AgentHub {
     const names = new Set(this.#agents.keys());
     for (const { name } of this.#locations.hosts()) names.add(name);
     return [...names].sort().map((host) => this.#describe(host));
+  }
+
+  /** Tells the agent of a host that `switches.queues` are others now; one that is away is told when it registers. */
+  queuesChanged(host: string): void {
+    const agent = this.#agents.get(host);
+    if (agent?.connected !== true) return;
+    const queues = [...this.options.switches.queues(host)];
+    this.#hub.fanOut(HostQueuesChanged, { queues }, [agent.peer], 'queues');
   }
 
   get connections(): number {
@@ -284,6 +293,7 @@ export class AgentHub {
       controllerId: this.options.controllerId,
       stale: [...stale],
       held: [...accepted],
+      queues: [...this.options.switches.queues(host)],
     };
   }
 

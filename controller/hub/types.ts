@@ -1,5 +1,5 @@
 /** What the hub needs of the model and of the switches, and what it tells. Narrow, so that tests stand in for either. */
-import type { Address, Clock, PeerLimits } from '../../rpc/index.js';
+import type { Address, Clock, HostQueue, PeerLimits } from '../../rpc/index.js';
 import type { Model } from '../model/types.js';
 
 export type HubModel = Pick<
@@ -50,6 +50,8 @@ export interface HubSwitches {
   refusals(datapathId: string): readonly RefusedEntry[];
   /** Resolves when the switch is connected, has been read and holds what it should; rejects when the signal aborts. */
   waitForSync(datapathId: string, options: { readonly signal: AbortSignal }): Promise<void>;
+  /** What the host is to have on its uplinks now. */
+  queues(host: string): readonly HostQueue[];
   /** Resolves when the switch has a port of this name and facts know it; rejects when the signal aborts. */
   waitForPort(datapathId: string, name: string, options: { readonly signal: AbortSignal }): Promise<void>;
 }

@@ -193,6 +193,8 @@ export class WiredController implements Controller {
       },
       refusals: (datapathId) => this.#datapaths.statusOf(datapathId)?.refused ?? [],
       waitForSync: (datapathId, options) => this.#datapaths.waitForSync(datapathId, options),
+      queues: (host) =>
+        this.#datapaths.queuesOf(host).map((queue) => ({ ...queue, marks: [...queue.marks] })),
       waitForPort: (datapathId, name, { signal }) => this.#ports.wait(datapathId, name, signal),
     };
   }
@@ -221,6 +223,9 @@ export class WiredController implements Controller {
       }),
       channel.onPortStatus((session, status) => {
         this.#ports.changed(session, status);
+      }),
+      this.#datapaths.onQueues((host) => {
+        this.#hub.queuesChanged(host);
       }),
       this.#datapaths.onEvent((event) => {
         this.#events.next(log(logger, tellDatapathEvent(event)));

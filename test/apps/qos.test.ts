@@ -279,6 +279,29 @@ t.test('what an endpoint sends to many passes the meter of its port, once', asyn
   t.match(fate(desired, TUNNEL_PORT, arriving), { out: 1, meters: [] }, 'nor what was counted elsewhere');
 });
 
+t.test('queues of a host: what the profiles of its endpoints ask for', async (t) => {
+  const desired = world({ 1: { qos: 'acme/voice' }, 2: { qos: 'acme/video' }, 3: { qos: 'acme/bulk' } });
+  setProfile(desired, 'voice', 1, { queue: 5, dscp: 46, guaranteedKilobitsPerSecond: 2000 });
+  setProfile(desired, 'video', 2, { queue: 5, dscp: 34, guaranteedKilobitsPerSecond: 9000 });
+  setProfile(desired, 'bulk', 3, { queue: 1, dscp: 0 });
+  setProfile(desired, 'unused', 4, { queue: 7 });
+  const changed = (): readonly string[] => desired.settle().queues;
+  t.strictSame(changed(), ['h1']);
+  const both = [
+    { queue: 1, marks: [] },
+    { queue: 5, guaranteedKilobitsPerSecond: 9000, marks: [34, 46] },
+  ];
+  t.strictSame(desired.queues.of('h1'), both);
+  setProfile(desired, 'voice', 1, { queue: 5, dscp: 46, guaranteedKilobitsPerSecond: 3000 });
+  t.strictSame(changed(), [], 'the larger guarantee counts');
+  desired.facts.endpoints.delete('acme/web/e2');
+  t.strictSame(changed(), ['h1']);
+  t.strictSame(desired.queues.of('h1')[1], { queue: 5, guaranteedKilobitsPerSecond: 3000, marks: [46] });
+  for (const port of [1, 3]) desired.facts.endpoints.delete(`acme/web/e${port}`);
+  t.strictSame(changed(), ['h1']);
+  t.strictSame(desired.queues.of('h1'), [], 'nobody asks for any');
+});
+
 const profiles = fc.record({
   out: fc.option(fc.integer({ min: 1, max: 3 }).map(rate), { nil: undefined }),
   in: fc.option(fc.integer({ min: 1, max: 3 }).map(rate), { nil: undefined }),

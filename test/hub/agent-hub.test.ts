@@ -534,6 +534,21 @@ t.test(
   },
 );
 
+t.test('queues are told at registration, and when they change', async (t) => {
+  const { agent, hub, switches } = await startHub(t);
+  const queue = { queue: 5, guaranteedKilobitsPerSecond: 2000, marks: [46] };
+  switches.queuesOf.set('h1', [queue]);
+  const h1 = await agent('h1');
+  const h2 = await agent('h2');
+  t.match(await h1.register('h1'), { queues: [queue] });
+  t.match(await h2.register('h2'), { queues: [] });
+  switches.queuesOf.set('h1', []);
+  hub.queuesChanged('h1');
+  hub.queuesChanged('nobody');
+  await until(() => h1.queues.length === 1, 'host.queues');
+  t.strictSame([h1.queues, h2.queues], [[{ queues: [] }], []]);
+});
+
 t.test('an endpoint that moves is taken down where it was', async (t) => {
   const { agent, model, switches } = await startHub(t);
   const h1 = await agent('h1');

@@ -11,6 +11,8 @@ import {
   connect,
   EndpointChanged,
   EndpointFollowed,
+  type HostQueue,
+  HostQueuesChanged,
   type ParamsOf,
   Peer,
   Router,
@@ -163,6 +165,7 @@ export class FakeSwitches implements HubSwitches {
   /** By datapath: what it answers; a promise that the test settles, or at once. */
   readonly answers = new Map<string, Promise<SwitchAnswer> | SwitchAnswer>();
   readonly refused = new Map<string, RefusedEntry[]>();
+  readonly queuesOf = new Map<string, HostQueue[]>();
   settlements = 0;
   #waiters = new Set<() => void>();
 
@@ -189,6 +192,8 @@ export class FakeSwitches implements HubSwitches {
 
   waitForSync: HubSwitches['waitForSync'] = (datapathId, { signal }) =>
     this.#wait(() => this.connection(datapathId) === 'ready', signal);
+
+  queues: HubSwitches['queues'] = (host) => this.queuesOf.get(host) ?? [];
 
   waitForPort: HubSwitches['waitForPort'] = (datapathId, name, { signal }) =>
     this.#wait(() => this.ports.has(`${datapathId}/${name}`), signal);
@@ -218,6 +223,7 @@ export class FakeSwitches implements HubSwitches {
 /** An agent that notes what it is told. */
 export class TestAgent {
   readonly changes: ParamsOf<typeof EndpointChanged>[] = [];
+  readonly queues: ParamsOf<typeof HostQueuesChanged>[] = [];
   readonly followed: ParamsOf<typeof EndpointFollowed>[] = [];
   readonly detached: ParamsOf<typeof AgentDetach>[] = [];
   closed: string | undefined;
@@ -227,6 +233,7 @@ export class TestAgent {
     const agent = new TestAgent();
     const router = new Router()
       .notification(EndpointChanged, (change) => agent.changes.push(change))
+      .notification(HostQueuesChanged, (change) => agent.queues.push(change))
       .notification(EndpointFollowed, (followed) => agent.followed.push(followed));
     if (options.deaf !== true) {
       router
