@@ -85,7 +85,7 @@ export interface SwitchAcknowledgement {
   readonly datapathId: string;
   readonly host?: string;
   readonly ok: boolean;
-  /** Why not: `refused`, `disconnected`, `timeout`. */
+  /** Why not: `refused`, `disconnected`, `unreadable`, `timeout`. */
   readonly reason?: string;
   readonly refused: readonly RefusedEntry[];
 }

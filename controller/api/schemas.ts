@@ -77,7 +77,7 @@ export const SwitchAcknowledgement = Type.Object({
   datapathId: Type.String(),
   host: Type.Optional(Type.String()),
   ok: Type.Boolean(),
-  reason: Type.Optional(Type.String({ description: 'Why not: refused, disconnected, timeout' })),
+  reason: Type.Optional(Type.String({ description: 'Why not: refused, disconnected, unreadable, timeout' })),
   refused: Type.Array(RefusedEntry),
 });
 

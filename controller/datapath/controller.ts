@@ -292,7 +292,7 @@ function* homesFirst(
 /** True when all is decided; false when the session ended first. */
 function untilDecided(datapath: DatapathSync, signal: AbortSignal | undefined): Promise<boolean> {
   return abortable(signal, (resolve) => {
-    datapath.fence({ refuse: () => {}, settle: (disconnected) => resolve(disconnected === undefined) });
+    datapath.fence({ refuse: () => {}, settle: (undecided) => resolve(undecided === undefined) });
   });
 }
 

@@ -27,7 +27,7 @@ import { type EntryMod, identityOf, type ModificationList } from './modification
 import { Refusals } from './refusals.js';
 import { NO_SCOPES, type Scope, type ScopedEntry } from './scopes.js';
 import type { DatapathState, DatapathStatus, Difference } from './status.js';
-import type { Waiter } from './turn.js';
+import type { Undecided, Waiter } from './turn.js';
 import { type EncodedPart, PartEncoder, type PartOfTurn, type TurnBatch } from './turn-batch.js';
 
 /** Transactions on their way to a switch above which the changes of further turns are coalesced. */
@@ -123,6 +123,7 @@ export class DatapathSync {
     this.#session = undefined;
     this.#mode = 'disconnected';
     this.#reading = undefined;
+    this.#failedReads = 0;
     this.#cancelTimer?.();
     this.#inFlight.clear();
     this.#waiting = [];
@@ -141,7 +142,7 @@ export class DatapathSync {
       return;
     }
     if (this.#mode === 'live' && this.#takeShared(batch, parts, waiter)) return;
-    this.#waiting.push(waiter);
+    this.#await(waiter);
     if (this.#mode === 'unclaimed' || (this.#mode === 'reading' && !this.#claimed)) {
       this.#begin();
       return;
@@ -155,12 +156,18 @@ export class DatapathSync {
   /** Settles a waiter when all that is on its way to the switch now is decided. */
   fence(waiter: Waiter): void {
     if (this.#mode === 'disconnected') waiter.settle('disconnected');
-    else if (this.#mode === 'reading' || this.#backlog.size > 0 || this.#failed) this.#waiting.push(waiter);
+    else if (this.#mode === 'reading' || this.#backlog.size > 0 || this.#failed) this.#await(waiter);
     else {
       const { last } = this.#inFlight;
       if (last === undefined) waiter.settle();
       else last.waiters.push(waiter);
     }
+  }
+
+  /** A switch that could not be read may never be; whoever waits would wait with every turn that comes. */
+  #await(waiter: Waiter): void {
+    if (this.#mode === 'reading' && this.#failedReads > 0) waiter.settle('unreadable');
+    else this.#waiting.push(waiter);
   }
 
   /** True once the session was read. */
@@ -251,8 +258,8 @@ export class DatapathSync {
       this.#whole = comparison.whole;
       this.#waiting.push({
         refuse: () => {},
-        settle: (disconnected) => {
-          if (disconnected !== undefined) return;
+        settle: (undecided) => {
+          if (undecided !== undefined) return;
           const milliseconds = performance.now() - reading.startedAt;
           environment.emit({ kind: 'synced', datapathId, difference, read, milliseconds });
         },
@@ -284,6 +291,7 @@ export class DatapathSync {
     else {
       const delay = this.environment.retryDelayMs(this.#failedReads++);
       this.#after(delay, () => void this.#read(false));
+      this.#settleWaiting('unreadable');
     }
   }
 
@@ -481,10 +489,10 @@ export class DatapathSync {
     this.#held.settled();
   }
 
-  #settleWaiting(): void {
+  #settleWaiting(undecided?: Undecided): void {
     const waiting = this.#waiting;
     this.#waiting = [];
-    for (const waiter of waiting) waiter.settle();
+    for (const waiter of waiting) waiter.settle(undecided);
   }
 
   /** Tells of a new state. A turn's changes on their way are no news: with a thousand switches there would be nothing else. */

@@ -7,10 +7,16 @@ export interface Acknowledgement {
   readonly datapathId: DatapathId;
   /** The switch has confirmed, by a barrier, that it holds every change. */
   readonly ok: boolean;
-  /** `refused`: all but the entries in `refused` are in effect. `disconnected`: unknown; the next session brings it into line. */
-  readonly reason?: 'refused' | 'disconnected';
+  /**
+   * `refused`: all but the entries in `refused` are in effect. `disconnected`: unknown; the next session brings it into line. `unreadable`: it is connected,
+   * and cannot be read, so nothing is written; the next read that succeeds brings it into line.
+   */
+  readonly reason?: 'refused' | Undecided;
   readonly refused: readonly RefusedEntry[];
 }
+
+/** Why it is not known what became of changes. */
+export type Undecided = 'disconnected' | 'unreadable';
 
 export interface Turn {
   /** From 1. */
@@ -31,7 +37,7 @@ export interface Waiter {
   /** An entry was refused; noted if it is the turn's. */
   refuse(key: string, refused: RefusedEntry): void;
   /** Everything up to the turn is decided. */
-  settle(reason?: 'disconnected'): void;
+  settle(reason?: Undecided): void;
 }
 
 /** The controller's end of a turn. */
@@ -83,12 +89,8 @@ export class TurnRecord implements Turn {
     };
   }
 
-  #settle(
-    datapathId: DatapathId,
-    disconnected: 'disconnected' | undefined,
-    refused: readonly RefusedEntry[],
-  ): void {
-    const reason = disconnected ?? (refused.length > 0 ? 'refused' : undefined);
+  #settle(datapathId: DatapathId, undecided: Undecided | undefined, refused: readonly RefusedEntry[]): void {
+    const reason = undecided ?? (refused.length > 0 ? 'refused' : undefined);
     const acknowledgement: Acknowledgement =
       reason === undefined ? { datapathId, ok: true, refused } : { datapathId, ok: false, reason, refused };
     this.#acknowledgements.set(datapathId, acknowledgement);

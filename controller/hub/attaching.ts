@@ -77,7 +77,7 @@ export async function acknowledgedByHome(
       if (before.length > 0) throw refused(home, { ...answer, refused: before });
       return;
     }
-    if (answer.reason !== 'disconnected') throw refused(home, answer);
+    if (answer.reason !== 'disconnected' && answer.reason !== 'unreadable') throw refused(home, answer);
     if (signal.aborted) throw late(switches, home);
   }
 }

@@ -28,7 +28,7 @@ export interface RefusedEntry {
 /** Whether a switch has taken what it was sent. */
 export interface SwitchAnswer {
   readonly ok: boolean;
-  /** Why not: `refused`, `disconnected`, … */
+  /** Why not: `refused`, `disconnected`, `unreadable`, … */
   readonly reason?: string;
   readonly refused: readonly RefusedEntry[];
 }

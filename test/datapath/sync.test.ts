@@ -567,14 +567,27 @@ t.test('a switch that cannot be read is tried again', async (t) => {
   const rig = await start(t, { readTimeoutMs: 50 });
   const { controller, timer } = rig;
   const emulated = await rig.connect(1, { delayMs: 200 });
+  await waitFor('reading', () => controller.statusOf(datapathId(1))?.state === 'reading');
+  setEndpoint(controller.facts, WEB, 3);
+  const answer = controller.settle().acknowledged(datapathId(1));
   await waitFor('trouble', () => rig.eventsOf('trouble').length === 1, 5_000);
   t.match(rig.eventsOf('trouble'), [{ datapathId: datapathId(1), error: { code: 'switch.timeout' } }]);
   t.equal(controller.statusOf(datapathId(1))?.state, 'reading');
   t.strictSame([...timer.pending.values()], [1000]);
+  t.match(await answer, { ok: false, reason: 'unreadable' }, 'nobody waits for what may never come');
+  setEndpoint(controller.facts, WEB, 4);
+  const turn = controller.settle();
+  t.match(
+    await turn.acknowledged(datapathId(1)),
+    { ok: false, reason: 'unreadable' },
+    'of later turns neither',
+  );
+  t.match(await controller.settle().acknowledged(datapathId(1)), { ok: false, reason: 'unreadable' });
   emulated.delayMs = 0;
   await waitFor('in sync', () => {
     timer.fire(); // its answers from before delay the next ones
     return controller.statusOf(datapathId(1))?.state === 'in-sync';
   });
+  t.ok(flowTo(emulated, 4));
   holds(t, rig, emulated);
 });
