@@ -2,7 +2,7 @@
  * The command line of `weft`: every command with its options. What a command does is loaded only when it runs, so that
  * `weft get` does not pay for the controller.
  */
-import { Command, Help, Option } from '@commander-js/extra-typings';
+import { Argument, Command, Help, Option } from '@commander-js/extra-typings';
 import { Client, DEFAULT_SERVER } from './client.js';
 import { Exit } from './exit.js';
 import { KIND_WORDS } from './kinds.js';
@@ -120,16 +120,29 @@ export function buildProgram(end: (exit: Exit) => void): Program {
     });
 
   const reads = async () => await import('./commands/read.js');
+  const packets = async () => await import('./commands/packets.js');
   program
     .command('get')
-    .description('list objects with their allocated values')
-    .argument('<kind>', `one of ${KIND_WORDS.join(', ')}, or all`)
-    .argument('[names...]', 'only these')
+    .description('list objects with their allocated values; drops: what switches have dropped, and why')
+    .argument('<kind>', `one of ${KIND_WORDS.join(', ')}, all, or drops`)
+    .argument('[names...]', 'only these; of drops: hosts or endpoints')
     .option('-t, --tenant <NAME>', 'only those of this tenant')
     .option('--yaml', 'write intents that can be applied again', false)
+    .option('--stats', 'rules: packets, bytes and connections, summed over the switches', false)
+    .option('--all', 'drops: causes for which nothing has been dropped as well', false)
     .addOption(json())
     .addOption(server())
     .action(async (kind, names, options) => {
+      if (kind === 'drops') {
+        const { getDrops } = await packets();
+        end(await getDrops(new Client(options.server), names, options));
+        return;
+      }
+      if (options.stats) {
+        const { getRuleStats } = await packets();
+        end(await getRuleStats(new Client(options.server), kind, names, options));
+        return;
+      }
       const { get } = await reads();
       end(await get(new Client(options.server), kind, names, { tenant: undefined, ...options }));
     });
@@ -158,14 +171,28 @@ export function buildProgram(end: (exit: Exit) => void): Program {
 
   program
     .command('watch')
-    .description('show changes as they happen')
+    .description('show changes as they happen; drops: packets that policies drop')
+    .addArgument(
+      new Argument('[what]', 'drops: packets that rules with log, and those that reject, drop').choices([
+        'drops',
+      ]),
+    )
     .option('--types <LIST>', 'only these, separated by commas: object, datapath, host')
+    .option('--allows', 'drops: packets that rules with log let pass as well', false)
+    .option('-t, --tenant <NAME>', 'drops: only those of this tenant')
+    .option('--endpoint <NAME>', 'drops: only those from or to TENANT/NETWORK/ENDPOINT')
     .addOption(new Option('-n, --count <N>', 'end after so many').argParser(positiveInteger))
     .addOption(json())
     .addOption(server())
-    .action(async (options) => {
+    .action(async (what, options) => {
+      const client = new Client(options.server);
+      if (what === 'drops') {
+        const { watchPackets } = await packets();
+        end(await watchPackets(client, options));
+        return;
+      }
       const { watch } = await import('./commands/watch.js');
-      end(await watch(new Client(options.server), options));
+      end(await watch(client, options));
     });
 
   program

@@ -35,6 +35,7 @@ async function openApiDocument(): Promise<OpenApiDocument> {
     status: () => ({ controllerId: '', version: '' }),
     notReady: () => [],
     onEvent: nothing,
+    onPackets: nothing,
     metrics: () => [],
   } as unknown as ApiBackend;
   const log = createLog({ level: 'silent' });

@@ -90,8 +90,8 @@ export const qos: App = {
       for (const direction of DIRECTIONS)
         rate(context, host, sharedMeter(profile, direction), profile[direction]);
     });
-    d.entries('sending', treatments, sending);
-    d.entries('receiving', treatments, receiving);
+    d.entries({ name: 'sending', object: 'endpoint' }, treatments, sending);
+    d.entries({ name: 'receiving', object: 'endpoint' }, treatments, receiving);
     declareStorms(d);
     declareQueues(d, profiled);
   },

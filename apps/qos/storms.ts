@@ -31,22 +31,26 @@ const PACKETS = MeterFlag.PKTPS | MeterFlag.BURST | MeterFlag.STATS;
 export function declareStorms(d: AppDeclaration): void {
   const { localEndpoints, always } = placementsOf(d);
 
-  d.entries('storms', localEndpoints, (context: EntryContext, { host, port, number }: LocalEndpoint) => {
-    const id = stormMeter(port);
-    context.meter(hostScope(host), {
-      id,
-      flags: PACKETS,
-      bands: [{ type: 'drop', rate: STORM_RATE, burstSize: STORM_BURST }],
-    });
-    context.flow(hostScope(host), {
-      table: T.storm_control,
-      priority: Priority.host,
-      match: [...inPort(port), oxm(F.eth_dst, MAC_GROUP_BIT, MAC_GROUP_BIT)],
-      meter: id,
-      goto: T.qos_out,
-      object: number,
-    });
-  });
+  d.entries(
+    { name: 'storms', object: 'endpoint' },
+    localEndpoints,
+    (context: EntryContext, { host, port, number }: LocalEndpoint) => {
+      const id = stormMeter(port);
+      context.meter(hostScope(host), {
+        id,
+        flags: PACKETS,
+        bands: [{ type: 'drop', rate: STORM_RATE, burstSize: STORM_BURST }],
+      });
+      context.flow(hostScope(host), {
+        table: T.storm_control,
+        priority: Priority.host,
+        match: [...inPort(port), oxm(F.eth_dst, MAC_GROUP_BIT, MAC_GROUP_BIT)],
+        meter: id,
+        goto: T.qos_out,
+        object: number,
+      });
+    },
+  );
 
   d.entries('cluster', always, (context: EntryContext) => {
     context.meter('global', {

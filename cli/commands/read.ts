@@ -2,11 +2,13 @@
 import type { ControllerStatus } from '../../controller/api/backend.js';
 import type { Kind } from '../../controller/model/intents.js';
 import type { ObjectViews } from '../../controller/model/types.js';
+import type { DropCounter, Gathered } from '../../controller/punt/types.js';
 import type { Client } from '../client.js';
 import { Exit } from '../exit.js';
 import { KIND_NAMES, kindNamed, objectPath } from '../kinds.js';
 import { COLUMNS } from '../columns.js';
 import { table, writeJson, writeLine } from '../output.js';
+import { dropTable } from './packets.js';
 
 type ObjectView = ObjectViews[Kind];
 
@@ -81,6 +83,8 @@ export async function describe(
       writeLine(`\n${title}: none`);
     } else if (Array.isArray(value) && title === 'endpoints') {
       writeLine(`\n${title}:\n${indent(tableOf(value as ObjectView[]))}`);
+    } else if (Array.isArray(value) && title === 'drops') {
+      writeLine(`\n${title}:\n${indent(dropTable(value as DropCounter[]))}`);
     } else {
       writeLine(`\n${title}:\n${indent(stringify(value).trimEnd())}`);
     }
@@ -104,9 +108,10 @@ async function related(client: Client, object: ObjectView): Promise<Record<strin
       return { endpoints: endpoints.filter((endpoint) => endpoint.name.startsWith(`${object.name}/`)) };
     }
     case 'Host': {
-      const [status, endpoints] = await Promise.all([
+      const [status, endpoints, drops] = await Promise.all([
         client.get<ControllerStatus>('/v1/status'),
         client.get<ObjectViews['Endpoint'][]>('/v1/endpoints'),
+        dropsOf(client, { host: object.name }),
       ]);
       return {
         agent:
@@ -116,6 +121,7 @@ async function related(client: Client, object: ObjectView): Promise<Record<strin
           status.datapaths.find(({ host }) => host === object.name) ??
           'not connected since the controller started',
         endpoints: endpoints.filter((endpoint) => endpoint.status.host === object.name),
+        drops,
       };
     }
     case 'Endpoint': {
@@ -124,11 +130,15 @@ async function related(client: Client, object: ObjectView): Promise<Record<strin
         objectPath(kindNamed('network'), object.name.split('/').slice(0, 2).join('/')),
       );
       if (host === undefined) return { network: network.status };
-      const status = await client.get<ControllerStatus>('/v1/status');
+      const [status, drops] = await Promise.all([
+        client.get<ControllerStatus>('/v1/status'),
+        dropsOf(client, { endpoint: object.name }),
+      ]);
       return {
         network: network.status,
         agent: status.hosts.find((one) => one.host === host)?.state ?? 'unknown',
         switch: status.datapaths.find((one) => one.host === host)?.state ?? 'disconnected',
+        drops,
       };
     }
     case 'Group':
@@ -147,6 +157,13 @@ async function related(client: Client, object: ObjectView): Promise<Record<strin
     case 'QosProfile':
       return {};
   }
+}
+
+async function dropsOf(
+  client: Client,
+  about: Readonly<Record<string, string>>,
+): Promise<readonly DropCounter[]> {
+  return (await client.get<Gathered<DropCounter>>('/v1/drops', { query: about })).items;
 }
 
 const indent = (text: string): string => text.replaceAll(/^/gm, '  ');

@@ -18,6 +18,22 @@ export async function watch(
   { json, types, count = Infinity }: WatchCommandOptions,
 ): Promise<Exit> {
   const path = types === undefined ? '/v1/watch' : `/v1/watch?types=${encodeURIComponent(types)}`;
+  return await follow(client, path, count, (event) => {
+    show(event, json);
+    return true;
+  });
+}
+
+/**
+ * Reads an event stream, again and again when it breaks, until `count` events have been shown. `onEvent` says whether it showed one;
+ * `ready` and `reset` are dealt with here.
+ */
+export async function follow(
+  client: Client,
+  path: string,
+  count: number,
+  onEvent: (event: ServerSentEvent) => boolean,
+): Promise<Exit> {
   let lastEventId: string | undefined;
   let shown = 0;
   let connectedOnce = false;
@@ -32,8 +48,7 @@ export async function watch(
         lastEventId = event.id ?? lastEventId;
         if (event.event === 'reset')
           note('weft: some events were missed; "weft get" shows how things are now');
-        if (event.event === 'ready' || event.event === 'reset') continue;
-        show(event, json);
+        if (event.event === 'ready' || event.event === 'reset' || !onEvent(event)) continue;
         if (++shown >= count) {
           response.destroy();
           return Exit.ok;

@@ -3,6 +3,7 @@
  */
 import type { MetricFamily } from '../metrics.js';
 import type { Model } from '../model/types.js';
+import type { DropCounter, Gathered, PacketListener, RuleCounters } from '../punt/types.js';
 
 /** An entry that a switch refused. */
 export interface RefusedEntry {
@@ -111,6 +112,12 @@ export interface ApiBackend {
   acknowledged(signal: AbortSignal): Promise<readonly SwitchAcknowledgement[]>;
   /** The returned function ends the calls. */
   onEvent(listener: (event: ControllerEvent) => void): () => void;
+  /** The returned function ends the calls. */
+  onPackets(listener: PacketListener): () => void;
+  /** Asks the switches why and how much they have dropped. */
+  drops(): Promise<Gathered<DropCounter>>;
+  /** Asks the switches what rules and defaults have decided. */
+  ruleCounters(): Promise<Gathered<RuleCounters>>;
   /** Read at every scrape of `/metrics`. */
   metrics(): readonly MetricFamily[];
 }

@@ -17,7 +17,10 @@ const KIND_OF_FACT: Readonly<Record<FactChange['kind'], Kind>> = {
 };
 
 /** The returned function ends it. */
-export function publishChanges(backend: Pick<ApiBackend, 'model' | 'onEvent'>, watch: WatchHub): () => void {
+export function publishChanges(
+  backend: Pick<ApiBackend, 'model' | 'onEvent' | 'onPackets'>,
+  watch: WatchHub,
+): () => void {
   const { model } = backend;
   const stopFacts = model.onFacts((changes) => {
     for (const { kind, key, value } of changes) {
@@ -37,8 +40,13 @@ export function publishChanges(backend: Pick<ApiBackend, 'model' | 'onEvent'>, w
   const stopEvents = backend.onEvent((event) =>
     watch.publish({ type: event.event.startsWith('host.') ? 'host' : 'datapath', data: event }),
   );
+  const stopPackets = backend.onPackets({
+    packet: (event) => watch.publishPacket(event),
+    lost: (packets) => watch.packetsLost(packets),
+  });
   return () => {
     stopFacts();
     stopEvents();
+    stopPackets();
   };
 }

@@ -46,6 +46,7 @@ export async function registerOpenApi(server: ApiServer, version: string): Promi
       tags: [
         { name: 'intents', description: 'What should exist' },
         { name: 'objects', description: 'What exists' },
+        { name: 'policy', description: 'What becomes of packets' },
         { name: 'system', description: 'How it is going' },
         { name: 'netplugin', description: "The HTTP API of contiv's netplugin, for its client netdcli" },
       ],

@@ -16,6 +16,7 @@ import { namesLoopback, RequestRate } from './limits.js';
 import { netpluginRoutes } from './netplugin.js';
 import { objectRoutes } from './objects.js';
 import { openApiRoutes, registerOpenApi } from './openapi.js';
+import { packetRoutes } from './packets.js';
 import { systemRoutes } from './system.js';
 import { WatchHub } from './watch.js';
 import { publishChanges } from './changes.js';
@@ -130,6 +131,7 @@ export async function createApi({ backend, config, log, metrics }: ApiOptions): 
   await server.register(async (scope) => await netpluginRoutes(scope as ApiServer, context));
   await server.register(async (scope) => await objectRoutes(scope as ApiServer, context));
   await server.register(async (scope) => await systemRoutes(scope as ApiServer, context));
+  await server.register(async (scope) => await packetRoutes(scope as ApiServer, context));
   await server.register(async (scope) => await openApiRoutes(scope as ApiServer));
   metrics.addSource(() => [...backend.metrics(), ...counts.families(), ...watchFamilies(watch)]);
   const stopPublishing = publishChanges(backend, watch);
@@ -219,6 +221,12 @@ function watchFamilies(watch: WatchHub): MetricFamily[] {
       help: 'Event streams closed because the client did not read',
       type: 'counter',
       samples: [{ value: watch.dropped }],
+    },
+    {
+      name: 'weft_watch_packets_lost_total',
+      help: 'Packets of policy that event streams lost',
+      type: 'counter',
+      samples: [{ value: watch.lostPackets }],
     },
     {
       name: 'weft_watch_events_total',

@@ -2,6 +2,7 @@
 import Type from 'typebox';
 import { type ApiContext, type ApiServer } from './context.js';
 import { ApiError } from './errors.js';
+import { PacketQuery, packetFilter } from './packets.js';
 import { ERRORS, LogChange, LogLevels, StatusAnswer } from './schemas.js';
 
 export async function systemRoutes(server: ApiServer, context: ApiContext): Promise<void> {
@@ -35,15 +36,18 @@ export async function systemRoutes(server: ApiServer, context: ApiContext): Prom
         description:
           'Events: `ready` (list now, nothing after this is missed), `reset` (list again, the events since Last-Event-ID ' +
           'are not held any more), `object` {action: changed or deleted, kind, name, object?}, `datapath` and `host` ' +
-          '{event, …}. A client that leaves 1 MiB unread is dropped.',
+          '{event, …}. A client that leaves 1 MiB unread is dropped. `packet`, only for those who name it in `types`: packets ' +
+          'that policies log or reject (their members: PacketEvent in controller/punt/types.ts); they have no id and do not come ' +
+          'again, and a client that is behind gets `lost` {packets} in their place.',
         tags: ['system'],
         querystring: Type.Object({
           types: Type.Optional(
             Type.String({
-              pattern: '^(object|datapath|host)(,(object|datapath|host))*$',
-              description: 'Only these',
+              pattern: '^(object|datapath|host|packet)(,(object|datapath|host|packet))*$',
+              description: 'Only these; default: all but packet',
             }),
           ),
+          ...PacketQuery,
         }),
         response: { 200: Type.String({ description: 'text/event-stream' }), ...ERRORS },
       },
@@ -65,6 +69,7 @@ export async function systemRoutes(server: ApiServer, context: ApiContext): Prom
       reply.hijack();
       watch.add(reply.raw, {
         ...(types === undefined ? {} : { types: types.split(',') }),
+        wantsPacket: packetFilter(request.query),
         ...(typeof lastEventId === 'string' ? { lastEventId } : {}),
       });
     },

@@ -2,8 +2,12 @@
  * `GET /v1/watch`: server-sent events (WHATWG HTML, section 9.2) of every change of an object and of what happens to
  * switches and hosts. Events are numbered; a client that comes back with Last-Event-ID gets what it missed, or a `reset`
  * when that is too far back (or from before a restart) and it has to list again. A client that does not read is dropped.
+ *
+ * Packets that policies log are different: there may be thousands a second and nobody has to have seen them all. They have no number and
+ * are not kept, go to those alone who ask for them, and a client that is behind loses them before anything else, and is told how many.
  */
 import type { ServerResponse } from 'node:http';
+import type { PacketEvent } from '../punt/types.js';
 
 /** One event, before it gets its number. */
 export interface WatchEvent {
@@ -20,6 +24,8 @@ export interface WatchOptions {
   readonly history?: number;
   /** Bytes that may wait for a client before it is dropped. Default 1 MiB. */
   readonly maxPendingBytes?: number;
+  /** Bytes that may wait for a client before it loses packets. Default 128 KiB. */
+  readonly maxPendingPacketBytes?: number;
   /** A comment is sent after this much silence, so that dead clients are noticed. Default 15,000. */
   readonly keepAliveMs?: number;
 }
@@ -27,7 +33,20 @@ export interface WatchOptions {
 interface Watcher {
   readonly response: ServerResponse;
   readonly types: ReadonlySet<string> | undefined;
+  /** Which packets it wants; undefined: none. */
+  readonly wantsPacket: ((packet: PacketEvent) => boolean) | undefined;
   readonly keepAlive: NodeJS.Timeout;
+  /** Packets that it lost and has not been told of. */
+  lostPackets: number;
+}
+
+/** What a client asks for. */
+export interface Subscription {
+  /** Types of events; absent: all but packets. */
+  readonly types?: readonly string[];
+  /** Which packets, if `packet` is among the types; absent: all. */
+  readonly wantsPacket?: (packet: PacketEvent) => boolean;
+  readonly lastEventId?: string;
 }
 
 export class WatchHub {
@@ -40,15 +59,18 @@ export class WatchHub {
   dropped = 0;
   /** Events handed out since the start. */
   published = 0;
+  /** Packets that clients lost, because they were behind or there were too many. */
+  lostPackets = 0;
 
   constructor({
     controllerId,
     maxWatchers,
     history = 4096,
     maxPendingBytes = 1 << 20,
+    maxPendingPacketBytes = 128 << 10,
     keepAliveMs = 15_000,
   }: WatchOptions) {
-    this.#options = { controllerId, history, maxPendingBytes, keepAliveMs };
+    this.#options = { controllerId, history, maxPendingBytes, maxPendingPacketBytes, keepAliveMs };
     this.maxWatchers = maxWatchers;
   }
 
@@ -70,11 +92,32 @@ export class WatchHub {
     for (const watcher of this.#watchers) this.#write(watcher, type, text);
   }
 
+  /** Tells those who want it of a packet. */
+  publishPacket(packet: PacketEvent): void {
+    let text: string | undefined;
+    for (const watcher of this.#watchers) {
+      if (watcher.wantsPacket?.(packet) !== true) continue;
+      if (watcher.response.writableLength > this.#options.maxPendingPacketBytes) {
+        this.#lose(watcher, packet.count);
+        continue;
+      }
+      this.#tellLoss(watcher);
+      text ??= `event: packet\ndata: ${JSON.stringify(packet)}\n\n`;
+      this.#send(watcher, text);
+    }
+  }
+
+  /** That many packets are in no event. */
+  packetsLost(packets: number): void {
+    for (const watcher of this.#watchers) {
+      if (watcher.wantsPacket === undefined) continue;
+      this.#lose(watcher, packets);
+      this.#tellLoss(watcher);
+    }
+  }
+
   /** Takes a response over and keeps it until either end closes. */
-  add(
-    response: ServerResponse,
-    { types, lastEventId }: { types?: readonly string[]; lastEventId?: string },
-  ): void {
+  add(response: ServerResponse, { types, wantsPacket = everyPacket, lastEventId }: Subscription): void {
     response.writeHead(200, {
       'content-type': 'text/event-stream; charset=utf-8',
       'cache-control': 'no-store',
@@ -82,7 +125,13 @@ export class WatchHub {
     });
     const keepAlive = setInterval(() => this.#send(watcher, ': still here\n\n'), this.#options.keepAliveMs);
     keepAlive.unref();
-    const watcher: Watcher = { response, types: types === undefined ? undefined : new Set(types), keepAlive };
+    const watcher: Watcher = {
+      response,
+      types: types === undefined ? undefined : new Set(types),
+      wantsPacket: types?.includes('packet') === true ? wantsPacket : undefined,
+      keepAlive,
+      lostPackets: 0,
+    };
     const missed = this.#missed(lastEventId);
     const id = this.#id(this.#sequence);
     if (missed === undefined) {
@@ -94,6 +143,7 @@ export class WatchHub {
     }
     response.on('close', () => this.#remove(watcher));
     response.on('error', () => this.#remove(watcher));
+    response.on('drain', () => this.#tellLoss(watcher));
     this.#watchers.add(watcher);
     for (const { type, text } of missed ?? []) this.#write(watcher, type, text);
   }
@@ -127,6 +177,19 @@ export class WatchHub {
     if (watcher.types === undefined || watcher.types.has(type)) this.#send(watcher, text);
   }
 
+  #lose(watcher: Watcher, packets: number): void {
+    watcher.lostPackets += packets;
+    this.lostPackets += packets;
+  }
+
+  /** As soon as there is room again. */
+  #tellLoss(watcher: Watcher): void {
+    const { lostPackets, response } = watcher;
+    if (lostPackets === 0 || response.writableLength > this.#options.maxPendingPacketBytes) return;
+    watcher.lostPackets = 0;
+    this.#send(watcher, `event: lost\ndata: ${JSON.stringify({ packets: lostPackets })}\n\n`);
+  }
+
   #send(watcher: Watcher, text: string): void {
     const { response } = watcher;
     if (response.writableLength > this.#options.maxPendingBytes) {
@@ -143,3 +206,5 @@ export class WatchHub {
     this.#watchers.delete(watcher);
   }
 }
+
+const everyPacket = (): boolean => true;

@@ -9,6 +9,7 @@ import type { Logger } from '../log.js';
 import type { MetricFamily } from '../metrics.js';
 import type { FactChange } from '../model/facts.js';
 import type { Model } from '../model/types.js';
+import type { DropCounter, Gathered, PacketListener, PuntService, RuleCounters } from '../punt/index.js';
 import { log, tellDatapathEvent, tellHubEvent } from './events.js';
 import { controllerMetrics } from './metrics.js';
 import { writeFacts } from './model-facts.js';
@@ -21,6 +22,7 @@ export interface ControllerParts {
   readonly model: Model;
   readonly datapaths: DatapathController;
   readonly channel: ChannelListener;
+  readonly punts: PuntService;
 }
 
 /**
@@ -31,6 +33,7 @@ export class WiredController implements Controller {
   readonly model: Model;
   readonly #datapaths: DatapathController;
   readonly #channel: ChannelListener;
+  readonly #punts: PuntService;
   readonly #hub: AgentHub;
   readonly #settler: Settler;
   readonly #ports: PortFacts;
@@ -45,11 +48,12 @@ export class WiredController implements Controller {
   /** Writes all facts and derives every table; no socket is open yet. */
   constructor(
     private readonly options: ControllerOptions,
-    { model, datapaths, channel }: ControllerParts,
+    { model, datapaths, channel, punts }: ControllerParts,
   ) {
     this.model = model;
     this.#datapaths = datapaths;
     this.#channel = channel;
+    this.#punts = punts;
     this.#logger = options.log.component('controller');
     this.#controllerId = `weft-${this.#startedAt.toString(36)}-${process.pid.toString(36)}`;
     this.#settler = new Settler(
@@ -63,6 +67,7 @@ export class WiredController implements Controller {
     });
     this.#hub = this.#makeHub();
     writeFacts(datapaths.facts, model.facts());
+    punts.facts(model.facts());
     datapaths.settle();
     this.#listen();
   }
@@ -96,6 +101,7 @@ export class WiredController implements Controller {
     await this.#hub.stop(deadlineMs);
     await this.#settler.idle(signal);
     for (const end of this.#ending.splice(0)) end();
+    this.#punts.close();
     this.#datapaths.close();
     await this.#channel.close();
     await this.model.close();
@@ -156,8 +162,20 @@ export class WiredController implements Controller {
     };
   }
 
+  onPackets(listener: PacketListener): () => void {
+    return this.#punts.onPackets(listener);
+  }
+
+  async drops(): Promise<Gathered<DropCounter>> {
+    return await this.#punts.drops();
+  }
+
+  async ruleCounters(): Promise<Gathered<RuleCounters>> {
+    return await this.#punts.ruleCounters();
+  }
+
   metrics(): readonly MetricFamily[] {
-    return controllerMetrics(this.#datapaths, this.#channel, this.#hub);
+    return [...controllerMetrics(this.#datapaths, this.#channel, this.#hub), ...this.#punts.metrics()];
   }
 
   #makeHub(): AgentHub {
@@ -205,6 +223,7 @@ export class WiredController implements Controller {
     this.#ending.push(
       this.model.onFacts((changes) => {
         writeFacts(this.#datapaths.facts, changes);
+        this.#punts.facts(changes);
         this.#settler.schedule();
         this.#facts.next(changes);
       }),

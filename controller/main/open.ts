@@ -2,6 +2,7 @@ import { apps, pipeline } from '../../apps/index.js';
 import { ChannelListener, Numbering } from '../channel/index.js';
 import { DatapathController } from '../datapath/index.js';
 import { Model } from '../model/index.js';
+import { PuntService } from '../punt/index.js';
 import { channelOptions, WiredController } from './controller.js';
 import type { Controller, ControllerOptions } from './types.js';
 
@@ -22,5 +23,6 @@ export async function openController(options: ControllerOptions): Promise<Contro
     auditIntervalMs: config.openflow.auditIntervalMs,
   });
   const channel = new ChannelListener({ ...channelOptions(options), numbering });
-  return new WiredController(options, { model, datapaths, channel });
+  const punts = new PuntService({ channel, datapaths, pipeline, logger: log.component('policy') });
+  return new WiredController(options, { model, datapaths, channel, punts });
 }

@@ -97,3 +97,10 @@ export interface Gathered<T> {
     readonly reason: string;
   }[];
 }
+
+/** Who wants to know of packets that policies log or reject. */
+export interface PacketListener {
+  packet(event: PacketEvent): void;
+  /** That many packets are in no event. */
+  lost(packets: number): void;
+}

@@ -35,6 +35,9 @@ async function open(t: Test) {
     notReady: () => [],
     acknowledged: async () => [],
     onEvent: () => () => undefined,
+    onPackets: () => () => undefined,
+    drops: async () => ({ items: [], silent: [] }),
+    ruleCounters: async () => ({ items: [], silent: [] }),
     metrics: () => [],
   };
   const api = await createApi({

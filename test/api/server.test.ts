@@ -35,6 +35,9 @@ async function api(t: Test, { settings = '', notReady = [] as string[], model = 
     notReady: () => notReady,
     acknowledged: async () => [{ datapathId: '01', ok: true, refused: [] }],
     onEvent: () => () => undefined,
+    onPackets: () => () => undefined,
+    drops: async () => ({ items: [], silent: [] }),
+    ruleCounters: async () => ({ items: [], silent: [] }),
     metrics: () => [{ name: 'weft_test', help: 'x', type: 'gauge', samples: [{ value: 7 }] }],
   } as unknown as ApiBackend;
   const config = parseConfig(settings, { overrides: { http: '127.0.0.1:0' } }).http;

@@ -7,6 +7,7 @@ import { namesLoopback, RequestRate, withDeadline } from '../../controller/api/l
 import { WatchHub, type WatchOptions } from '../../controller/api/watch.js';
 import { type ServerSentEvent, serverSentEvents } from '../../cli/server-sent-events.js';
 import { ModelError } from '../../controller/model/types.js';
+import type { PacketEvent } from '../../controller/punt/types.js';
 import { waitFor } from '../support/wait-for.js';
 
 async function serve(t: Test, options: Partial<WatchOptions> = {}) {
@@ -16,6 +17,7 @@ async function serve(t: Test, options: Partial<WatchOptions> = {}) {
     const lastEventId = request.headers['last-event-id'];
     hub.add(response, {
       ...(types === null ? {} : { types: types.split(',') }),
+      wantsPacket: ({ tenant }) => tenant !== 'other',
       ...(typeof lastEventId === 'string' ? { lastEventId } : {}),
     });
   });
@@ -114,6 +116,76 @@ t.test('a reader that does not read is dropped, and the others are not delayed',
   });
   t.equal(hub.watchers, 1, 'the other stays');
   await waitFor('all events', () => numbers(reader.events).length === published);
+});
+
+const packet = (count: number, more: Partial<PacketEvent> = {}): PacketEvent => ({
+  time: 0,
+  count,
+  verdict: 'deny',
+  direction: 'in',
+  source: {},
+  destination: {},
+  protocol: 'udp',
+  length: 60,
+  datapathId: '1',
+  ...more,
+});
+
+t.test('packets go to those who ask for them, have no number and are not kept', async (t) => {
+  const { hub, port } = await serve(t);
+  const all = await read(port);
+  const packets = await read(port, { path: '/?types=packet' });
+  await waitFor('both', () => hub.watchers === 2);
+  hub.publishPacket(packet(1));
+  hub.publishPacket(packet(1, { tenant: 'other' }));
+  hub.publish(event(1));
+  hub.publishPacket(packet(2));
+  hub.packetsLost(5);
+  await waitFor('the loss', () => packets.events.at(-1)?.event === 'lost');
+  t.same(
+    packets.events.slice(1).map(({ event: name, data, id }) => [name, JSON.parse(data), id]),
+    [
+      ['packet', packet(1), undefined],
+      ['packet', packet(2), undefined],
+      ['lost', { packets: 5 }, undefined],
+    ],
+  );
+  t.same(
+    all.events.map(({ event: name }) => name),
+    ['ready', 'object'],
+  );
+  const back = await read(port, { path: '/?types=object,packet', lastEventId: 'c1-0' });
+  await waitFor('what was missed', () => back.events.length === 2);
+  t.same(
+    back.events.map(({ event: name }) => name),
+    ['ready', 'object'],
+  );
+});
+
+t.test('a reader that is behind loses packets, is told how many, and is not dropped', async (t) => {
+  const { hub, port } = await serve(t, { maxPendingPacketBytes: 64 << 10 });
+  const sleeper = connect(port, '127.0.0.1');
+  t.teardown(() => sleeper.destroy());
+  sleeper.write('GET /?types=packet HTTP/1.1\r\nhost: x\r\n\r\n');
+  await waitFor('the watcher', () => hub.watchers === 1);
+  sleeper.pause();
+  const rule = 'x'.repeat(2000);
+  let published = 0;
+  await waitFor('a loss', () => {
+    for (let n = 0; n < 100; n++, published += 3) hub.publishPacket(packet(3, { rule }));
+    return hub.lostPackets > 0;
+  });
+  t.equal(hub.watchers, 1);
+  let text = '';
+  sleeper.on('data', (chunk) => {
+    text += String(chunk);
+  });
+  sleeper.resume();
+  const told = () => [...text.matchAll(/event: lost\ndata: \{"packets":(\d+)\}/g)].map(([, n]) => Number(n));
+  const sum = (numbers: readonly number[]) => numbers.reduce((a, b) => a + b, 0);
+  await waitFor('the news', () => told().length > 0, 20_000);
+  const shown = 3 * [...text.matchAll(/event: packet/g)].length;
+  t.equal(shown + sum(told()), published, 'every packet is shown or counted');
 });
 
 t.test('closing ends the streams', async (t) => {

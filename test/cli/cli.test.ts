@@ -62,6 +62,49 @@ async function intentFile(t: Test, text = 'kind: Tenant\nname: acme\n'): Promise
   return file;
 }
 
+t.test('drops and the counters of rules', async (t) => {
+  const drop = { datapathId: '01', host: 'h1', bytes: 60, network: 'acme/web', tenant: 'acme' };
+  const silent = [{ datapathId: '02', host: 'h2', reason: 'it is not connected' }];
+  const drops = await answering(t, {
+    body: {
+      items: [
+        { ...drop, cause: 'miss.unknown-port', text: 'from nowhere', table: 'classify', packets: 1 },
+        { ...drop, cause: 'policy.rule', text: 'denied', table: 'v', rule: 'acme/p/r', packets: 12 },
+      ],
+      silent,
+    },
+  });
+  const run = await weft(drops.url, 'get', 'drops', 'h1', '--tenant', 'acme');
+  t.equal(run.exit, 0, run.error);
+  t.match(
+    run.out,
+    /^PACKETS .*\n12 +60 +h1 +v +acme\/p\/r +denied\n1 +60 +h1 +classify +acme\/web +from nowhere\n$/,
+  );
+  t.match(run.error, /nothing from the switch of h2: it is not connected/);
+  t.match(drops.requests[0]?.url.pathname, '/v1/drops');
+  t.same(Object.fromEntries(drops.requests[0]!.url.searchParams), {
+    host: 'h1',
+    tenant: 'acme',
+    all: 'false',
+  });
+
+  const counters = { tenant: 'acme', packets: 9, bytes: 900, connections: 4, switches: 2 };
+  const rules = await answering(t, {
+    body: {
+      items: [
+        { ...counters, name: 'acme/p', kind: 'policy-default' },
+        { ...counters, name: 'acme/p/r', kind: 'rule', direction: 'in' },
+        { ...counters, name: 'acme/q/r', kind: 'rule', direction: 'out' },
+      ],
+      silent: [],
+    },
+  });
+  const stats = await weft(rules.url, 'get', 'rules', 'acme/p', '--stats');
+  t.equal(stats.exit, 0, stats.error);
+  t.match(stats.out, /^RULE .*\nacme\/p \(default\) +- +4 +9 +900 +2\nacme\/p\/r +in +4 +9 +900 +2\n$/);
+  t.equal((await weft(rules.url, 'get', 'hosts', '--stats')).exit, 2);
+});
+
 t.test('apply sends the files as they are and shows what came of it', async (t) => {
   const { url, requests } = await answering(t, { body: written });
   const file = await intentFile(t);
