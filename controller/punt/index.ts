@@ -10,6 +10,7 @@ import { DropReader } from './drops.js';
 import { Names } from './names.js';
 import { Punts } from './punts.js';
 import { RuleCounterReader } from './rule-counters.js';
+import { RuleMetrics } from './rule-metrics.js';
 import type { DropCounter, Gathered, PacketListener, RuleCounters } from './types.js';
 
 export type * from './types.js';
@@ -19,6 +20,8 @@ export interface PuntServiceOptions {
   readonly datapaths: Pick<DatapathController, 'status' | 'desired' | 'ownerOf'>;
   readonly pipeline: Pipeline;
   readonly logger: Logger;
+  /** Milliseconds between readings of the counters of rules for metrics; absent: no such metrics. */
+  readonly ruleMetricsIntervalMs?: number;
 }
 
 export class PuntService {
@@ -28,11 +31,12 @@ export class PuntService {
   readonly #drops: DropReader;
   readonly #rules: RuleCounterReader;
   readonly #listeners = new Set<PacketListener>();
+  readonly #ruleMetrics: RuleMetrics | undefined;
   readonly #stop: () => void;
   #readingRules: Promise<Gathered<RuleCounters>> | undefined;
 
   constructor(options: PuntServiceOptions) {
-    const { channel, datapaths, pipeline, logger } = options;
+    const { channel, datapaths, pipeline, logger, ruleMetricsIntervalMs: intervalMs } = options;
     this.#options = options;
     this.#drops = new DropReader(datapaths, pipeline, this.#names);
     this.#rules = new RuleCounterReader(datapaths, this.#names);
@@ -46,6 +50,10 @@ export class PuntService {
         for (const listener of this.#listeners) listener.lost(packets);
       },
     });
+    this.#ruleMetrics =
+      intervalMs === undefined
+        ? undefined
+        : new RuleMetrics({ read: () => this.ruleCounters(), intervalMs, logger });
     this.#stop = channel.onPacketIn((session, message) => this.#punts.packetIn(session, message));
   }
 
@@ -74,11 +82,12 @@ export class PuntService {
   }
 
   metrics(): MetricFamily[] {
-    return this.#punts.metrics();
+    return [...this.#punts.metrics(), ...(this.#ruleMetrics?.families() ?? [])];
   }
 
   close(): void {
     this.#stop();
+    this.#ruleMetrics?.close();
     this.#punts.close();
   }
 
