@@ -29,7 +29,7 @@ export const aclArguments = (command: 'acl-add' | 'acl-del', rule: WorldRule): r
 ];
 
 /** Everything but rules, in one transaction. */
-async function populate(nb: OvsdbClient, world: World): Promise<void> {
+export async function populate(nb: OvsdbClient, world: World): Promise<void> {
   const refs = (endpoints: readonly WorldEndpoint[]) => endpoints.map(({ name }) => namedUuid(name));
   const ports = world.endpoints.map(({ name, mac, ip }) =>
     insert(NB.port, { name, addresses: [`${mac} ${ip}`] }, name),
@@ -191,6 +191,7 @@ export async function startOvnWorld(world: World): Promise<OvnWorld> {
     const northbound = new NorthboundClient(await ovn.client('nb', [NB.global]));
     await populate(northbound.nb, world);
     ovn.startNorthd();
+    await northbound.computed();
     const vsctl = (...args: string[]) => ovs.vsctl(...args);
     await ovn.startController({ directory: ovs.directory, bridge: BRIDGE, vsctl });
     await bindPorts(ovn, ovs, world);
