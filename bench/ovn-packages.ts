@@ -34,7 +34,9 @@ export async function findOvn(): Promise<OvnPrograms> {
 }
 
 async function unpack(folder: string): Promise<void> {
-  console.error(`weft: fetching Debian packages ${PACKAGES.join(', ')} into ${folder} (nothing is installed)`);
+  console.error(
+    `weft: fetching Debian packages ${PACKAGES.join(', ')} into ${folder} (nothing is installed)`,
+  );
   const partial = `${folder}.${process.pid}`;
   await mkdir(partial, { recursive: true });
   try {
@@ -59,5 +61,7 @@ async function unpack(folder: string): Promise<void> {
 }
 
 async function versionOf(bin: string): Promise<string> {
-  return /(\d+\.\d+\S*)/.exec(await exec([join(bin, 'ovn-northd'), '--version']))?.[1] ?? 'of unknown version';
+  return (
+    /(\d+\.\d+\S*)/.exec(await exec([join(bin, 'ovn-northd'), '--version']))?.[1] ?? 'of unknown version'
+  );
 }

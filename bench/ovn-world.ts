@@ -109,10 +109,7 @@ export class NorthboundClient {
     await this.#transact([], 'sb_cfg');
   }
 
-  async #transact(
-    operations: readonly Operation[],
-    reached: 'sb_cfg' | 'hv_cfg' = 'hv_cfg',
-  ): Promise<void> {
+  async #transact(operations: readonly Operation[], reached: 'sb_cfg' | 'hv_cfg' = 'hv_cfg'): Promise<void> {
     const [global] = this.nb.rows(NB.global);
     if (global === undefined) throw new Error('the northbound database has no NB_Global');
     const [uuid, { nb_cfg: before }] = global;
@@ -125,13 +122,16 @@ export class NorthboundClient {
 /** Gives the measured chassis its ports, and puts the others on chassis that exist in the database alone. */
 async function bindPorts(ovn: Ovn, ovs: OpenVSwitch, world: World): Promise<void> {
   const ports = world.local.map(({ name, port, portNumber }) => [
-    ...['--', 'add-port', BRIDGE, port],
-    ...['--', 'set', 'interface', port, 'type=dummy', `ofport_request=${portNumber}`],
-    `external_ids:iface-id=${name}`,
+    ['add-port', BRIDGE, port],
+    ['set', 'interface', port, 'type=dummy', `ofport_request=${portNumber}`, `external_ids:iface-id=${name}`],
   ]);
-  await ovs.vsctl(...ports.flat());
+  await ovs.vsctl(...ports.flat().flatMap((command) => ['--', ...command]));
   const sb = await ovn.client('sb', [SB.binding, SB.chassis]);
-  await until('ports in the southbound database', () => sb.rows(SB.binding).size === world.endpoints.length, TIMEOUT_MS);
+  await until(
+    'ports in the southbound database',
+    () => sb.rows(SB.binding).size === world.endpoints.length,
+    TIMEOUT_MS,
+  );
   const hosts = Array.from({ length: world.shape.hosts - 1 }, (_, index) => index + 2);
   await sb.transact(
     hosts.flatMap((host) => {
@@ -158,7 +158,8 @@ async function bindPorts(ovn: Ovn, ovs: OpenVSwitch, world: World): Promise<void
     'ports bound to the measured chassis',
     () => {
       const [own] = [...sb.rows(SB.chassis)].find(([, { name }]) => name === CHASSIS_NAME) ?? [];
-      const chassisOf = ({ name }: WorldEndpoint) => sb.rows(SB.binding).get(bindings.get(name) ?? '')?.chassis[0];
+      const chassisOf = ({ name }: WorldEndpoint) =>
+        sb.rows(SB.binding).get(bindings.get(name) ?? '')?.chassis[0];
       return own !== undefined && world.local.every((endpoint) => chassisOf(endpoint) === own);
     },
     TIMEOUT_MS,

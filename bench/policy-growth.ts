@@ -30,7 +30,10 @@ function rulesBetween(from: number, to: number): { rules: WorldRule[]; subjects:
   const policies = Array.from({ length: (to - from) / RULES_OF_POLICY }, (_, index) =>
     subjectOf(from / RULES_OF_POLICY + index),
   );
-  return { rules: policies.flatMap((subject) => WORLD.rules(subject, 0, RULES_OF_POLICY)), subjects: policies };
+  return {
+    rules: policies.flatMap((subject) => WORLD.rules(subject, 0, RULES_OF_POLICY)),
+    subjects: policies,
+  };
 }
 
 /** A further rule of one of the first ten policies, from a group that a rule names already. */
@@ -108,7 +111,9 @@ export async function run({ rounds = 30 }: { readonly rounds?: number }): Promis
       works.push(text);
       medians.push(median(times.weft));
       const name = `rule added to ${size.toLocaleString('en')} in policies of ${RULES_OF_POLICY}`;
-      results.push(compare(name, 'ms', times.weft, `${peer}, connected client`, times.ovn, { better: 'lower' }));
+      results.push(
+        compare(name, 'ms', times.weft, `${peer}, connected client`, times.ovn, { better: 'lower' }),
+      );
     }
     results.push({
       name: `rule added: ${SIZES.at(-1)?.toLocaleString('en')} rules against ${SIZES[0]}`,
@@ -154,9 +159,16 @@ export async function run({ rounds = 30 }: { readonly rounds?: number }): Promis
     const northd = await ovn.residentKilobytes();
     return [
       ...results,
-      compare(`${name}: flow entries of all switches`, 'ms', times.weft, `${peer}, ovn-northd: logical flows`, times.ovn, {
-        better: 'lower',
-      }),
+      compare(
+        `${name}: flow entries of all switches`,
+        'ms',
+        times.weft,
+        `${peer}, ovn-northd: logical flows`,
+        times.ovn,
+        {
+          better: 'lower',
+        },
+      ),
       {
         name: `${name}: memory`,
         unit: 'MB',

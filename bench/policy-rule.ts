@@ -51,12 +51,14 @@ export async function run({ rounds = 100 }: { readonly rounds?: number }): Promi
     const withRules = { weft: await entriesOf(ovs), ovn: await entries() };
 
     const fresh = newRules();
-    const contender = ({ add, remove }: Contender) => async (): Promise<number> => {
-      const rule = fresh.next().value;
-      const time = await timed(() => add(rule));
-      await remove(rule);
-      return time;
-    };
+    const contender =
+      ({ add, remove }: Contender) =>
+      async (): Promise<number> => {
+        const rule = fresh.next().value;
+        const time = await timed(() => add(rule));
+        await remove(rule);
+        return time;
+      };
     const nbctl = (call: (...args: string[]) => Promise<unknown>): Contender => ({
       add: (rule) => call('--wait=hv', ...aclArguments('acl-add', rule)),
       remove: (rule) => call('--wait=hv', ...aclArguments('acl-del', rule)),
@@ -115,7 +117,12 @@ export async function run({ rounds = 100 }: { readonly rounds?: number }): Promi
         'an entry for each source, destination and port',
         RULES * MEMBERS * WORLD.local.length,
       ),
-      count('one more rule on a host', withOneMore.weft - withRules.weft, peer, withOneMore.ovn - withRules.ovn),
+      count(
+        'one more rule on a host',
+        withOneMore.weft - withRules.weft,
+        peer,
+        withOneMore.ovn - withRules.ovn,
+      ),
     ];
   } finally {
     await takeDown?.();

@@ -31,7 +31,9 @@ const opened = performance.now();
 const datapaths = new DatapathController({ pipeline, apps, numbering: new Numbering(), auditIntervalMs: 0 });
 writeFacts(datapaths.facts, facts);
 // Ports are what switches say, and no switch is here: endpoints are on ports p1, p2, …, as bringUp made them.
-const hostFacts = facts.flatMap((fact) => (fact.kind === 'host' && fact.value !== undefined ? [fact.value] : []));
+const hostFacts = facts.flatMap((fact) =>
+  fact.kind === 'host' && fact.value !== undefined ? [fact.value] : [],
+);
 const ids = new Map(hostFacts.map(({ name, datapathId }) => [name, datapathId ?? '']));
 for (const fact of facts) {
   if (fact.kind !== 'endpoint' || fact.value?.interface === undefined) continue;

@@ -45,7 +45,8 @@ async function plug(host: LabHost, kind: keyof typeof BRIDGES): Promise<Pair> {
 
 async function startWeft(lab: Lab, host: LabHost, { server, client }: Pair): Promise<WeftProcess> {
   const weft = await WeftProcess.start(lab.managementAddress);
-  await weft.apply([...intentsOf(WORLD), ...policyIntents(RULES)], 'stored');
+  await weft.apply(intentsOf(WORLD), 'stored');
+  await weft.apply(policyIntents(RULES), 'stored');
   const peer = new Peer(await connect(weft.hub), { router: new Router() });
   await host.vsctlAll(
     ['add-port', BRIDGES.weft, TUNNEL_INTERFACE],
@@ -84,7 +85,10 @@ async function startOvn(host: LabHost, { server, client }: Pair): Promise<Ovn> {
     vsctl: (...args) => host.vsctl(...args),
     enter: ['nsenter', `--net=${host.path}`, '--'],
   });
-  for (const [{ name }, { port }] of [[SERVER, server], [CLIENT, client]] as const) {
+  for (const [{ name }, { port }] of [
+    [SERVER, server],
+    [CLIENT, client],
+  ] as const) {
     await host.vsctl('set', 'interface', port, `external_ids:iface-id=${name}`);
     await ovn.nbctl('--timeout=30', 'wait-until', 'Logical_Switch_Port', name, 'up=true');
   }
@@ -127,7 +131,8 @@ export async function run({ rounds = 3 }: { readonly rounds?: number }): Promise
     for (const [kind, pair] of Object.entries(pairs)) {
       await until(`${kind}: the allowed port answers`, () => connects(pair, ALLOWED), 20_000);
       const open = await connects(pair, FORBIDDEN);
-      if (open !== (kind === 'plain')) throw new Error(`${kind}: the other port is ${open ? 'open' : 'closed'}`);
+      if (open !== (kind === 'plain'))
+        throw new Error(`${kind}: the other port is ${open ? 'open' : 'closed'}`);
     }
     const rates = await inTurn(rounds, {
       weft: () => iperf(pairs.weft),
@@ -147,4 +152,3 @@ export async function run({ rounds = 3 }: { readonly rounds?: number }): Promise
     await lab.destroy();
   }
 }
-

@@ -27,7 +27,9 @@ function usage(problem: string): never {
 }
 
 function named(name: string): (() => Promise<Benchmark>)[] {
-  const meant = Object.entries(BENCHMARKS).filter(([other]) => other === name || other.startsWith(`${name}-`));
+  const meant = Object.entries(BENCHMARKS).filter(
+    ([other]) => other === name || other.startsWith(`${name}-`),
+  );
   return meant.length > 0 ? meant.map(([, load]) => load) : usage(`no benchmark '${name}'`);
 }
 

@@ -80,7 +80,10 @@ export class WeftProcess {
    * Applies intents and resolves when every switch concerned has acknowledged them, or (`stored`) when they are accepted. Gives the
    * number of switches; rejects unless all of them agreed.
    */
-  async apply(objects: readonly IntentObject[], wait: 'acknowledged' | 'stored' = 'acknowledged'): Promise<number> {
+  async apply(
+    objects: readonly IntentObject[],
+    wait: 'acknowledged' | 'stored' = 'acknowledged',
+  ): Promise<number> {
     return await this.#write(`/v1/apply?wait=${wait}&timeoutMs=60000`, objects);
   }
 

@@ -65,13 +65,14 @@ export async function bringUp(
 ): Promise<() => Promise<void>> {
   await weft.apply(intentsOf(world), 'stored');
   await ovs.addBridge(BRIDGE, datapathId(1));
-  const ports = world.local.map(({ port, portNumber }): readonly [string, number] => [port, portNumber]);
-  await ovs.vsctl(
-    ...[...ports, [TUNNEL_INTERFACE, TUNNEL_PORT] as const].flatMap(([port, number]) => [
-      ...['--', 'add-port', BRIDGE, port],
-      ...['--', 'set', 'interface', port, 'type=dummy', `ofport_request=${number}`],
-    ]),
-  );
+  const commands = [
+    ...world.local.map(({ port, portNumber }) => [port, portNumber] as const),
+    [TUNNEL_INTERFACE, TUNNEL_PORT] as const,
+  ].flatMap(([port, number]) => [
+    ['add-port', BRIDGE, port],
+    ['set', 'interface', port, 'type=dummy', `ofport_request=${number}`],
+  ]);
+  await ovs.vsctl(...commands.flatMap((command) => ['--', ...command]));
   const { hosts } = world.shape;
   const peers: Peer[] = [];
   for (let host = 1; host <= hosts; host++) {
