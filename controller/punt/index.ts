@@ -1,10 +1,11 @@
 /** Packets that policy sends to the controller, and counters of what policy and the rest of the pipeline drop. See README.md. */
 import type { ChannelListener } from '../channel/index.js';
-import type { DatapathController } from '../datapath/index.js';
+import type { DatapathController, EntryOwner } from '../datapath/index.js';
 import type { Pipeline } from '../datapath/pipeline.js';
 import type { Logger } from '../log.js';
 import type { MetricFamily } from '../metrics.js';
 import type { DatapathId, FactChange } from '../model/facts.js';
+import { causeOf } from './causes.js';
 import { gather } from './counters.js';
 import { DropReader } from './drops.js';
 import { Names } from './names.js';
@@ -79,6 +80,11 @@ export class PuntService {
       this.#readingRules = undefined;
     });
     return await this.#readingRules;
+  }
+
+  /** Why an entry of this owner drops in this table, in words; undefined where what it drops was not to arrive anywhere. */
+  causeOf(owner: EntryOwner, table: number): string | undefined {
+    return causeOf(owner, table, this.#names)?.text;
   }
 
   metrics(): MetricFamily[] {
