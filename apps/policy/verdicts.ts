@@ -31,13 +31,13 @@ export function declareVerdicts(d: AppDeclaration, subjects: Subjects): void {
   });
   d.entries({ name: 'policy defaults', object: 'policy' }, subjects.subjects.first, (context, numbered) => {
     const found = defaultOf(context, subjects, numbered.set);
-    if (found.of === 'policy') defaultEntry(context, numbered, found);
+    if (found.of === 'policy') defaultEntry(context, numbered, 'policy', found);
   });
   d.entries({ name: 'tenant defaults', object: 'tenant' }, subjects.subjects.first, (context, numbered) => {
     const found = defaultOf(context, subjects, numbered.set);
     if (found.of === 'policy') return;
     const tenant = context.get(d.facts.tenants, numbered.set.tenant);
-    defaultEntry(context, numbered, {
+    defaultEntry(context, numbered, 'tenant', {
       action: tenant?.defaultAction ?? 'allow',
       number: tenant?.number ?? 0,
     });
@@ -98,17 +98,20 @@ function defaultOf(
   return { of: 'tenant' };
 }
 
+/** What a default denies is logged always: it is what people look for, and no rule is there to ask for it. */
 function defaultEntry(
   context: EntryContext,
-  { number, set }: NumberedSubject,
+  { number, set: { direction } }: NumberedSubject,
+  kind: 'policy' | 'tenant',
   { action, number: object }: Default,
 ): void {
-  const { table, subject, next } = SIDE[set.direction];
+  const { table, subject, next } = SIDE[direction];
+  const denied = toController({ verdict: 'deny', direction, decider: { kind, number: object } });
   context.flow(subjectScope(number), {
     table,
     priority: PolicyPriority.byDefault,
     match: [subject.match(number)],
-    ...(action === 'allow' ? { goto: next } : { drop: true as const }),
+    ...(action === 'allow' ? { goto: next } : { apply: [denied] }),
     object,
   });
 }
