@@ -3,7 +3,7 @@
  * store, compared with the revision of the last one, so that a second controller's writes can never be overwritten:
  * a conflict means to read again and run the operations again. Facts go out after the commit, in its order.
  */
-import type { StoreEvent, Store, WatchBatch } from '../store/store.js';
+import { type StoreEvent, type Store, StoreError, type WatchBatch } from '../store/store.js';
 import type { FactChange } from './facts.js';
 import {
   decodeRecord,
@@ -21,6 +21,8 @@ import type { Problem } from './types.js';
 const META_KEY = storeKey('meta', META_ID);
 const MAX_SHARED_OPERATIONS = 128;
 const MAX_ATTEMPTS = 20;
+/** Milliseconds until a store that was restored, and could not be read, is read again. */
+const RETRY_MS = 1_000;
 
 interface Waiting {
   run(): unknown;
@@ -94,7 +96,7 @@ export class Writer {
     // Operations of the same turn share a transaction.
     await Promise.resolve();
     while (this.#waiting.length + this.#external.length > 0) {
-      for (const batch of this.#external.splice(0)) this.#follow(batch);
+      await this.#followAll();
       const shared = this.#waiting.splice(0, MAX_SHARED_OPERATIONS);
       if (shared.length === 0) continue;
       try {
@@ -179,18 +181,57 @@ export class Writer {
     this.#onProblem({ severity: 'error', code, message, fix });
   }
 
+  async #followAll(): Promise<void> {
+    while (this.#external.length > 0) {
+      const batch = this.#external.shift() as WatchBatch;
+      if (batch.restored === true) await this.#restore(batch);
+      else this.#follow(batch);
+    }
+  }
+
+  /** The batch may be older than what was written since; what counts is what the store holds now. */
+  async #restore(batch: WatchBatch): Promise<void> {
+    try {
+      await this.#reload();
+    } catch (error) {
+      this.#reloadFirst = true;
+      if (this.#stop.signal.aborted) return;
+      if (!(error instanceof StoreError) || error.code !== 'store.unavailable') {
+        this.#reportCorrupt(error);
+        return;
+      }
+      setTimeout(() => {
+        this.#external.unshift(batch);
+        this.#start();
+      }, RETRY_MS).unref();
+    }
+  }
+
   #follow(batch: WatchBatch): void {
+    if (batch.revision < this.#revision) return;
+    if (batch.revision === this.#revision && batch.relisted !== true) return;
     try {
       this.#applyExternal(batch);
     } catch (error) {
       this.#reloadFirst = true;
-      this.#report('store.corrupt', textOf(error), 'restore the store from a backup');
+      this.#reportCorrupt(error);
     }
+  }
+
+  #reportCorrupt(error: unknown): void {
+    this.#report('store.corrupt', textOf(error), 'restore the store from a backup');
   }
 
   /** Brings the state to what the store holds now. */
   async #reload(): Promise<void> {
     const { revision, records } = await this.#store.list('');
+    if (revision < this.#revision) {
+      this.#report(
+        'store.restored',
+        `the store has gone back from revision ${this.#revision} to ${revision}: it was restored from a backup, or is another one`,
+        'apply again what was changed since the backup (weft diff shows it)',
+      );
+    }
     this.#applyExternal({
       revision,
       relisted: true,
@@ -200,8 +241,6 @@ export class Writer {
   }
 
   #applyExternal(batch: WatchBatch): void {
-    if (batch.revision <= this.#revision && batch.relisted !== true) return;
-    if (batch.revision < this.#revision) return;
     const changes: RecordChange[] = [];
     const present = new Set<string>();
     let metaRevision = batch.relisted === true ? 0 : this.#metaRevision;
@@ -237,7 +276,6 @@ export class Writer {
   async #watch(): Promise<void> {
     try {
       for await (const batch of this.#store.watch('', this.#revision, { signal: this.#stop.signal })) {
-        if (batch.revision <= this.#revision && batch.relisted !== true) continue;
         this.#external.push(batch);
         this.#start();
       }

@@ -1,6 +1,7 @@
 /**
  * Follows etcd from a revision: groups events by transaction, holds a large transaction back until it is whole, connects
- * again after a loss, and asks for the whole list when the revision has been compacted away.
+ * again after a loss, and asks for the whole list when the revision has been compacted away, or when etcd is not there yet because
+ * it was restored from a backup.
  */
 import type { ClientDuplexStream } from '@grpc/grpc-js';
 import type { StoredRecord, StoreEvent, WatchBatch } from './store.js';
@@ -26,28 +27,35 @@ export async function* watchRecords(
 ): AsyncGenerator<WatchBatch, void, undefined> {
   const assembler = new BatchAssembler(keys, prefix, fromRevision);
   while (!signal.aborted) {
-    let compacted = false;
+    let missed = false;
     try {
       for await (const response of responses(client, keys, assembler.position + 1, signal)) {
-        if (response.compactRevision > 0) compacted = true;
-        if (response.canceled) break;
+        // A watch from a revision to come is silent until then. A member that lags behind says so too; the list tells.
+        if (response.compactRevision > 0 || isBefore(response, assembler.position)) missed = true;
+        if (response.canceled || missed) break;
         yield* assembler.add(response.events);
       }
-      if (!compacted) await pause(RETRY_MS, signal);
+      if (!missed) await pause(RETRY_MS, signal);
     } catch {
       // The connection was lost, or not to be had: what matters is told by the client's state.
       client.lost();
       await pause(RETRY_MS, signal);
     }
-    if (!compacted || signal.aborted) continue;
+    if (!missed || signal.aborted) continue;
     try {
       const { revision, records } = await list(prefix);
+      const restored = revision < assembler.position;
       assembler.restart(revision);
-      yield { revision, relisted: true, events: records.map((record) => ({ type: 'put', record })) };
+      const events = records.map((record): StoreEvent => ({ type: 'put', record }));
+      yield { revision, relisted: true, ...(restored ? { restored } : {}), events };
     } catch {
       await pause(RETRY_MS, signal);
     }
   }
+}
+
+function isBefore({ created, header }: WatchResponse, position: number): boolean {
+  return created && header.revision < position;
 }
 
 /** Makes batches of events; what it has given out decides where a new connection begins. */

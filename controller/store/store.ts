@@ -43,6 +43,11 @@ export interface WatchBatch {
   readonly events: readonly StoreEvent[];
   /** True when changes were missed (compaction): `events` is the whole truth, what is not in it is gone. */
   readonly relisted?: true;
+  /**
+   * True, with `relisted`, when the store has gone back: it now holds what it held at `revision`, which is smaller than one that
+   * was told before. It was restored from a backup, or is another one.
+   */
+  readonly restored?: true;
 }
 
 /** `connecting` until the store first answered, `lost` while it does not. Calls wait or fail with `store.unavailable`. */

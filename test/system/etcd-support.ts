@@ -1,10 +1,11 @@
 /** Real etcd servers for tests: a data folder and a free port of their own, gone with the test. */
-import { type ChildProcess, spawn } from 'node:child_process';
+import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { promisify } from 'node:util';
 
 /** A port that was free a moment ago. */
 export async function freePort(): Promise<number> {
@@ -14,6 +15,10 @@ export async function freePort(): Promise<number> {
   server.close();
   await once(server, 'close');
   return port;
+}
+
+async function etcdctl(...parameters: string[][]): Promise<void> {
+  await promisify(execFile)('etcdctl', parameters.flat(), { env: { ...process.env, ETCDCTL_API: '3' } });
 }
 
 /** One member, of a cluster of its own unless `cluster` made it; may be started, killed and started again on the same data. */
@@ -85,6 +90,25 @@ export class EtcdServer {
     const exit = once(running, 'exit');
     running.kill(signal);
     await exit;
+  }
+
+  /** Saves what a running server holds; `restore` puts it into a server that is not running, in place of all it has. */
+  async backup(): Promise<string> {
+    const file = `${this.#folder}.backup`;
+    await etcdctl(['--endpoints', this.url], ['snapshot', 'save', file]);
+    return file;
+  }
+
+  async restore(file: string): Promise<void> {
+    rmSync(this.#folder, { recursive: true });
+    await etcdctl(
+      ['snapshot', 'restore', file],
+      ['--data-dir', this.#folder],
+      ['--name', this.name],
+      ['--initial-cluster', this.#cluster],
+      ['--initial-advertise-peer-urls', this.#peerUrl],
+    );
+    rmSync(file);
   }
 
   async remove(): Promise<void> {

@@ -228,6 +228,64 @@ await t.test('two controllers on one store: nothing is given out twice, both tel
   for (const model of models) await model.close();
 });
 
+await t.test('a store that is restored from a backup is followed back, and that is told', async (t) => {
+  const restored = await EtcdServer.create();
+  t.teardown(() => restored.remove());
+  restored.start();
+  const root = newRoot();
+  const told: string[][] = [[], []];
+  const models = await Promise.all(
+    told.map((codes) =>
+      Model.open(open(root, restored.url), { onProblem: ({ code }) => void codes.push(code) }),
+    ),
+  );
+  const [quiet, writing] = models as [Model, Model];
+  const names = (model: Model) => model.list('Tenant').map(({ name }) => name);
+  const tenant = (name: string): IntentObject[] => [{ kind: 'Tenant', name }];
+  await quiet.apply(tenant('kept'), { mode: 'add' });
+  const backup = await restored.backup();
+  for (const name of ['gone-1', 'gone-2', 'gone-3']) await writing.apply(tenant(name), { mode: 'add' });
+  await heard(quiet, (model) => names(model).length === 4);
+
+  await restored.kill();
+  await restored.restore(backup);
+  const back = Promise.all(models.map((model) => heard(model, () => !names(model).includes('gone-1'))));
+  restored.start();
+  await back;
+  for (const model of models) t.same(names(model), ['kept']);
+  t.same(told, [['store.restored'], ['store.restored']]);
+  await writing.apply(tenant('new'), { mode: 'add' });
+  await heard(quiet, (model) => names(model).includes('new'));
+  await quiet.apply(tenant('newer'), { mode: 'add' });
+  await heard(writing, (model) => names(model).includes('newer'));
+  t.same(quiet.facts(), writing.facts());
+  for (const model of models) await model.close();
+});
+
+await t.test('a write that finds the store restored is done on what there is', async (t) => {
+  const restored = await EtcdServer.create();
+  t.teardown(() => restored.remove());
+  restored.start();
+  const told: string[] = [];
+  const model = await Model.open(open(newRoot(), restored.url), {
+    onProblem: ({ code }) => void told.push(code),
+  });
+  const apply = (name: string) => model.apply([{ kind: 'Tenant', name }], { mode: 'add' });
+  await apply('kept');
+  const backup = await restored.backup();
+  await apply('gone');
+  await restored.kill();
+  await restored.restore(backup);
+  restored.start();
+  await apply('new');
+  t.same(
+    model.list('Tenant').map(({ name }) => name),
+    ['kept', 'new'],
+  );
+  t.same(told, ['store.restored']);
+  await model.close();
+});
+
 /** Resolves when the model, told by its facts, fulfils the condition. */
 function heard(model: Model, condition: (model: Model) => boolean): Promise<void> {
   return new Promise((resolve) => {
