@@ -14,6 +14,7 @@ import {
   AgentStatus,
   EndpointChanged,
   EndpointFollowed,
+  HostQueuesChanged,
   listen,
   Peer,
   Router,
@@ -29,6 +30,7 @@ import { linkMtu } from './linux/links.js';
 import { watchLinks } from './linux/monitor.js';
 import { checkUplink, findUnderlay } from './linux/underlay.js';
 import { LocalAttach, LocalDetach, LocalStatus, type LocalStatusResult } from './local/methods.js';
+import { HostQueues } from './queues.js';
 import { resolveOptions, type AgentOptions, type AgentSettings } from './options.js';
 import { StateFile } from './state-file.js';
 
@@ -98,6 +100,7 @@ class RunningAgent implements Agent {
   private readonly epoch: number;
   private readonly attachments: Attachments;
   private readonly hub: HubSession;
+  private readonly queues: HostQueues;
   private readonly ends: (() => void)[] = [];
   private readonly localPeers = new Set<Peer>();
   private readonly registrationListeners = new Set<() => void>();
@@ -127,6 +130,18 @@ class RunningAgent implements Agent {
       mtuOf: (view) => this.mtuOf(view),
       needsChecksums: () => this.bridge?.datapathType !== 'system',
     });
+    const { vtepIp, uplink, uplinkRate } = settings;
+    this.queues = new HostQueues({
+      driver,
+      state: this.state,
+      settings: {
+        ...(vtepIp === undefined ? {} : { vtepIp }),
+        ...(uplink === undefined ? {} : { uplink }),
+        ...(uplinkRate === undefined ? {} : { uplinkRate }),
+      },
+      logger,
+      onChange: () => this.reconcileSoon(0),
+    });
     this.hub = new HubSession({
       settings,
       epoch: this.epoch,
@@ -135,6 +150,7 @@ class RunningAgent implements Agent {
       underlayMtu: () => this.underlayMtu(),
       onRegistered: async (merged) => {
         await this.attachments.merge(merged);
+        if (merged.queues !== undefined) await this.queues.set(merged.queues);
         this.catchUp();
       },
     });
@@ -244,6 +260,11 @@ class RunningAgent implements Agent {
           logger.warn({ event: 'endpoint.change.failed', endpoint, reason: messageOf(error) });
         });
       })
+      .notification(HostQueuesChanged, ({ queues }) => {
+        this.queues.set(queues).catch((error: unknown) => {
+          logger.error({ event: 'queues.forgotten', reason: messageOf(error) });
+        });
+      })
       .notification(EndpointFollowed, ({ endpoint, missing }) => {
         for (const { host, reason } of missing)
           logger.warn({ event: 'endpoint.missing', endpoint, host, reason });
@@ -302,7 +323,11 @@ class RunningAgent implements Agent {
   }
 
   private problems(): string[] {
-    return [...(this.bridge?.problems ?? []), ...(this.problem === '' ? [] : [this.problem])];
+    return [
+      ...(this.bridge?.problems ?? []),
+      ...this.queues.problems,
+      ...(this.problem === '' ? [] : [this.problem]),
+    ];
   }
 
   private reconcileSoon(delayMs: number): void {
@@ -335,6 +360,7 @@ class RunningAgent implements Agent {
         this.settings.logger.warn({ event: 'bridge.problem', problem });
     }
     await this.attachments.reconcile();
+    await this.queues.reconcile(this.bridge);
     this.problem = '';
   }
 

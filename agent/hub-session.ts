@@ -14,6 +14,7 @@ import {
   PROTOCOL_VERSION,
   TUNNEL_INTERFACE,
   type Attachment,
+  type HostQueue,
   type ParamsOf,
   type Peer,
   type RequestType,
@@ -30,8 +31,8 @@ export interface HubSessionOptions {
   readonly router: Router;
   attachments(): readonly Attachment[];
   underlayMtu(): Promise<number | undefined>;
-  /** Called after each registration, before calls may go out, with what the controller made of the attachments. */
-  onRegistered(merged: MergedAttachments): Promise<void>;
+  /** Called after each registration, before calls may go out, with what the controller answered. */
+  onRegistered(merged: Registration): Promise<void>;
 }
 
 /** What the controller answers to a snapshot. */
@@ -40,6 +41,12 @@ export interface MergedAttachments {
   readonly stale: readonly string[];
   /** The others, with the generations that count now. */
   readonly held: readonly Attachment[];
+}
+
+/** What the controller answers to a registration. */
+export interface Registration extends MergedAttachments {
+  /** Of the uplinks; absent: a controller that knows of none. */
+  readonly queues?: readonly HostQueue[];
 }
 
 const DEREGISTER_DEADLINE_MS = 1_000;
@@ -143,6 +150,7 @@ export class HubSession {
       controllerId,
       stale,
       held = [],
+      queues,
     } = await peer.call(AgentRegister, {
       protocol: PROTOCOL_VERSION,
       hostLabel: settings.hostLabel,
@@ -156,7 +164,7 @@ export class HubSession {
     });
     this.failure = '';
     settings.logger.info({ event: 'hub.registered', controllerId, leaseMs, stale: stale.length });
-    await this.options.onRegistered({ stale, held });
+    await this.options.onRegistered({ stale, held, ...(queues === undefined ? {} : { queues }) });
     clearInterval(this.heartbeat);
     this.heartbeat = setInterval(() => void this.beat(peer, leaseMs), Math.max(1, leaseMs / 3));
   }

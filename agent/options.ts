@@ -20,6 +20,8 @@ export interface AgentOptions {
   readonly vtepIp?: string;
   /** Interface in the VLAN underlay; absent: no VLAN on this host. */
   readonly uplink?: string;
+  /** What each uplink carries, kilobits per second (default: what the interface says); the guarantees of queues are parts of it. */
+  readonly uplinkRate?: number;
   /** Take the uplink even if it carries the default route or the session the agent was started from. */
   readonly forceUplink?: boolean;
   /** `unix:PATH` or `tcp:HOST:PORT` (default unix:/run/openvswitch/db.sock). */
@@ -43,6 +45,7 @@ export interface AgentSettings {
   readonly bridge: string;
   readonly vtepIp: string | undefined;
   readonly uplink: string | undefined;
+  readonly uplinkRate: number | undefined;
   readonly forceUplink: boolean;
   readonly ovsdb: string;
   readonly datapath: 'auto' | 'netdev' | 'system';
@@ -91,7 +94,7 @@ export function datapathIdOf(hostLabel: string): string {
 
 /** @throws AgentError `agent.option.invalid` */
 export function resolveOptions(options: AgentOptions): AgentSettings {
-  const { hostLabel, bridge = 'br-int', vtepIp, uplink, datapath = 'auto' } = options;
+  const { hostLabel, bridge = 'br-int', vtepIp, uplink, uplinkRate, datapath = 'auto' } = options;
   if (!/^[A-Za-z0-9]([A-Za-z0-9._-]{0,251}[A-Za-z0-9])?$/.test(hostLabel)) {
     throw invalid(
       'hostLabel',
@@ -111,6 +114,9 @@ export function resolveOptions(options: AgentOptions): AgentSettings {
   }
   if (uplink === bridge)
     throw invalid('uplink', 'is the bridge itself', 'name a network interface of the host');
+  if (uplinkRate !== undefined && !(Number.isSafeInteger(uplinkRate) && uplinkRate > 0)) {
+    throw invalid('uplinkRate', `${uplinkRate} is no rate`, 'give kilobits per second, at least 1');
+  }
   if (vtepIp !== undefined && isIP(vtepIp) === 0) {
     throw invalid('vtepIp', `'${vtepIp}' is no IP address`, 'give it without prefix length');
   }
@@ -138,6 +144,7 @@ export function resolveOptions(options: AgentOptions): AgentSettings {
     bridge,
     vtepIp,
     uplink,
+    uplinkRate,
     forceUplink: options.forceUplink ?? false,
     ovsdb,
     datapath,

@@ -7,6 +7,7 @@ import { open, rename } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { messageOf } from './error.js';
 import type { Logger } from './logger.js';
+import type { HostQueue } from '../rpc/index.js';
 import type { AttachmentRecord } from './records.js';
 
 export interface AgentMemory {
@@ -16,9 +17,11 @@ export interface AgentMemory {
   readonly attachments: Readonly<Record<string, AttachmentRecord>>;
   /** Endpoints that were detached for good while the controller could not be told. */
   readonly releases: readonly { readonly endpoint: string; readonly generation?: number }[];
+  /** Of the uplinks, as the controller told last. */
+  readonly queues: readonly HostQueue[];
 }
 
-const EMPTY: AgentMemory = { epoch: 0, attachments: {}, releases: [] };
+const EMPTY: AgentMemory = { epoch: 0, attachments: {}, releases: [], queues: [] };
 const VERSION = 1;
 
 export class StateFile {

@@ -24,14 +24,7 @@ const rooms = {
     node: [],
   },
   'controller/trace': {
-    ours: [
-      'ofproto',
-      'apps',
-      'controller/channel',
-      'controller/datapath',
-      'controller/derive',
-      'controller/model',
-    ],
+    ours: ['ofproto', 'controller/channel', 'controller/datapath', 'controller/model'],
     node: [],
   },
   'controller/punt': {
@@ -51,7 +44,6 @@ const rooms = {
       'controller/model',
       'controller/config',
       'controller/log.ts',
-      'controller/trace/report.ts',
       'controller/metrics.ts',
       'controller/punt/types.ts',
     ],

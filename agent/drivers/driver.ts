@@ -2,6 +2,7 @@
  * What the agent needs of a software switch. `ovs.ts` is the one implementation; the interface holds no term of OVSDB, so that
  * a Linux bridge or macvlan can stand behind it.
  */
+import type { HostQueue } from '../../rpc/index.js';
 import type { AttachmentRecord } from '../records.js';
 
 /** The integration bridge as the agent wants it. */
@@ -26,6 +27,14 @@ export interface BridgeState {
   readonly problems: readonly string[];
 }
 
+/** The queues of the uplinks as the controller wants them. */
+export interface QueueSettings extends Pick<BridgeSettings, 'vtepIp' | 'uplink'> {
+  readonly datapathType: BridgeState['datapathType'];
+  readonly queues: readonly HostQueue[];
+  /** What each uplink carries, kilobits per second; absent: what the interface says. */
+  readonly uplinkRate?: number;
+}
+
 export type DriverState = 'connecting' | 'ready' | 'closed';
 
 /** A port of the bridge that carries an endpoint, as the switch remembers it. */
@@ -47,6 +56,11 @@ export interface SwitchDriver {
    * Rejects with `agent.bridge.foreign`, `agent.port.failed`.
    */
   ensureBridge(settings: BridgeSettings): Promise<BridgeState>;
+  /**
+   * Make the queues of the uplinks as wanted; those of others are left. Resolves with what works less than wanted, as sentences for
+   * people. Rejects with `agent.command.failed`.
+   */
+  ensureQueues(settings: QueueSettings): Promise<readonly string[]>;
   /** Endpoint ports on the bridge, with what was remembered about them. */
   ports(): readonly AttachedPort[];
   /** Make the interface a port, or renew what is remembered of it; resolves when the port is usable. Rejects with `agent.port.failed`. */

@@ -24,7 +24,22 @@ export const Bridge = defineTable('Bridge', {
   external_ids: 'map',
 });
 
-export const Port = defineTable('Port', { name: 'string', interfaces: 'uuids', external_ids: 'map' });
+export const Port = defineTable('Port', {
+  name: 'string',
+  interfaces: 'uuids',
+  /** One at most. */
+  qos: 'uuids',
+  external_ids: 'map',
+});
+
+export const QoS = defineTable('QoS', {
+  type: 'string',
+  queues: 'numberedUuids',
+  other_config: 'map',
+  external_ids: 'map',
+});
+
+export const Queue = defineTable('Queue', { other_config: 'map', external_ids: 'map' });
 
 export const Interface = defineTable('Interface', {
   name: 'string',
@@ -43,7 +58,7 @@ export const Controller = defineTable('Controller', {
   inactivity_probe: 'integer?',
 });
 
-export const TABLES = [OpenVSwitch, Bridge, Port, Interface, Controller];
+export const TABLES = [OpenVSwitch, Bridge, Port, Interface, Controller, QoS, Queue];
 
 /** `external_ids` keys. `iface-id` and `attached-mac` are Open vSwitch's convention (Documentation/topics/integration.rst). */
 const Key = {
@@ -57,7 +72,7 @@ const Key = {
 
 /** On the bridge: which agent made it. */
 export const HOST_KEY = 'weft-host';
-/** On a port: `tunnel` or `uplink`. */
+/** On a port: `tunnel` or `uplink`; on a QoS: `queues`. */
 export const ROLE_KEY = 'weft-role';
 
 export function encodeRecord(record: AttachmentRecord): ReadonlyMap<string, string> {

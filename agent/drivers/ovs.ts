@@ -5,13 +5,19 @@
  * the same number (ovs-vswitchd.conf.db(5)), as `ovs-vsctl` waits.
  */
 import { existsSync } from 'node:fs';
-import { TUNNEL_INTERFACE, TUNNEL_PORT, UPLINK_PORT } from '../../rpc/index.js';
 import { AgentError } from '../error.js';
 import { runCommand } from '../linux/command.js';
 import type { Logger } from '../logger.js';
 import * as ovsdb from '../ovsdb/index.js';
 import type { AttachmentRecord } from '../records.js';
-import type { AttachedPort, BridgeSettings, BridgeState, DriverState, SwitchDriver } from './driver.js';
+import type {
+  AttachedPort,
+  BridgeSettings,
+  BridgeState,
+  DriverState,
+  QueueSettings,
+  SwitchDriver,
+} from './driver.js';
 import {
   Bridge,
   Controller,
@@ -21,9 +27,21 @@ import {
   Interface,
   OpenVSwitch,
   Port,
+  QoS,
+  Queue,
   ROLE_KEY,
   TABLES,
 } from './ovs-schema.js';
+import { OvsQueues } from './ovs-queues.js';
+import {
+  type InfrastructurePort,
+  infrastructureColumns,
+  infrastructurePorts,
+  type NewPort,
+  newControllers,
+  newPort,
+  sameValues,
+} from './ovs-rows.js';
 
 export interface OvsDriverOptions {
   /** `unix:PATH` or `tcp:HOST:PORT`. */
@@ -42,28 +60,15 @@ interface Found {
   readonly row: BridgeRow;
 }
 
-/** Operations that insert a port, and the reference by which the bridge takes it in. */
-interface NewPort {
-  readonly operations: readonly ovsdb.Operation[];
-  readonly reference: string;
-}
-
-/** An infrastructure port of the bridge: the tunnel or the uplink. */
-interface InfrastructurePort {
-  readonly role: 'tunnel' | 'uplink';
-  readonly name: string;
-  readonly number: number;
-  readonly type: string;
-  readonly options: ReadonlyMap<string, string>;
-}
-
 export class OvsDriver implements SwitchDriver {
   private readonly client: ovsdb.OvsdbClient;
+  private readonly queues: OvsQueues;
   private readonly applyTimeoutMs: number;
 
   constructor(private readonly options: OvsDriverOptions) {
     this.applyTimeoutMs = options.applyTimeoutMs ?? 10_000;
     this.client = new ovsdb.OvsdbClient({ remote: options.ovsdb, tables: TABLES, logger: options.logger });
+    this.queues = new OvsQueues(this.client, (operations, why) => this.apply(operations, why));
   }
 
   get state(): DriverState {
@@ -79,7 +84,7 @@ export class OvsDriver implements SwitchDriver {
   }
 
   onPorts(listener: () => void): () => void {
-    const watched = new Set([Bridge.name, Port.name, Interface.name]);
+    const watched = new Set([Bridge.name, Port.name, Interface.name, QoS.name, Queue.name]);
     return this.client.onChange((changes) => {
       if (changes.some((change) => watched.has(change.table))) listener();
     });
@@ -109,6 +114,10 @@ export class OvsDriver implements SwitchDriver {
     }
     for (const port of wanted) await this.usable(port.name);
     return { datapathType, problems: await this.tunnelProblems(settings, datapathType) };
+  }
+
+  ensureQueues(queues: QueueSettings): Promise<readonly string[]> {
+    return this.queues.ensure(queues);
   }
 
   ports(): readonly AttachedPort[] {
@@ -354,61 +363,4 @@ export class OvsDriver implements SwitchDriver {
       this.applyTimeoutMs,
     );
   }
-}
-
-function infrastructurePorts(settings: BridgeSettings): readonly InfrastructurePort[] {
-  const ports: InfrastructurePort[] = [];
-  if (settings.vtepIp !== undefined) {
-    const options = new Map([
-      ['remote_ip', 'flow'],
-      ['key', 'flow'],
-      ['local_ip', settings.vtepIp],
-    ]);
-    ports.push({ role: 'tunnel', name: TUNNEL_INTERFACE, number: TUNNEL_PORT, type: 'vxlan', options });
-  }
-  if (settings.uplink !== undefined) {
-    ports.push({ role: 'uplink', name: settings.uplink, number: UPLINK_PORT, type: '', options: new Map() });
-  }
-  return ports;
-}
-
-function infrastructureColumns({ role, number, type, options }: InfrastructurePort) {
-  return { type, options, ofport_request: number, external_ids: new Map([[ROLE_KEY, role]]) };
-}
-
-function newPort(
-  name: string,
-  columns: ovsdb.PartialRow<(typeof Interface)['columns']>,
-  label: string,
-): NewPort {
-  const reference = ovsdb.namedUuid(`${label}-port`);
-  return {
-    reference,
-    operations: [
-      ovsdb.insert(Interface, { name, ...columns }, `${label}-interface`),
-      ovsdb.insert(Port, { name, interfaces: [ovsdb.namedUuid(`${label}-interface`)] }, `${label}-port`),
-    ],
-  };
-}
-
-function newControllers(targets: readonly string[]): { operations: ovsdb.Operation[]; references: string[] } {
-  const settings = { connection_mode: 'out-of-band', max_backoff: 1_000, inactivity_probe: 5_000 };
-  return {
-    operations: targets.map((target, index) =>
-      ovsdb.insert(Controller, { target, ...settings }, `controller-${index}`),
-    ),
-    references: targets.map((_target, index) => ovsdb.namedUuid(`controller-${index}`)),
-  };
-}
-
-/** Whether all columns of two rows are equal; maps and sets whatever their order. */
-function sameValues(a: Readonly<Record<string, unknown>>, b: Readonly<Record<string, unknown>>): boolean {
-  const text = (values: Readonly<Record<string, unknown>>): string =>
-    JSON.stringify(
-      Object.keys(values)
-        .sort()
-        .map((key) => values[key] ?? null),
-      (_key, value: unknown) => (value instanceof Map ? [...(value as Map<string, string>)].sort() : value),
-    );
-  return text(a) === text(b);
 }

@@ -18,6 +18,8 @@ export interface ColumnKinds {
   strings: readonly string[];
   uuids: readonly string[];
   map: ReadonlyMap<string, string>;
+  /** A map from integers to UUIDs. */
+  numberedUuids: ReadonlyMap<number, string>;
 }
 export type ColumnKind = keyof ColumnKinds;
 export type Columns = Readonly<Record<string, ColumnKind>>;
@@ -59,6 +61,11 @@ export function encodeValue(kind: ColumnKind, value: ColumnKinds[ColumnKind]): J
       return ['set', (value as readonly string[]).map(encodeUuid)];
     case 'map':
       return ['map', [...(value as ReadonlyMap<string, string>)]];
+    case 'numberedUuids':
+      return [
+        'map',
+        [...(value as ReadonlyMap<number, string>)].map(([key, uuid]) => [key, encodeUuid(uuid)]),
+      ];
     default:
       return value;
   }
@@ -105,6 +112,8 @@ export function decodeValue(kind: ColumnKind, value: Json): ColumnKinds[ColumnKi
   switch (kind) {
     case 'map':
       return new Map(decodePairs(value));
+    case 'numberedUuids':
+      return new Map(decodePairs(value).map(([key, uuid]) => [Number(key), uuid]));
     case 'strings':
     case 'uuids':
       return decodeSet(value).map(String);
@@ -121,6 +130,7 @@ export function decodeValue(kind: ColumnKind, value: Json): ColumnKinds[ColumnKi
 export function defaultValue(kind: ColumnKind): ColumnKinds[ColumnKind] {
   switch (kind) {
     case 'map':
+    case 'numberedUuids':
       return new Map();
     case 'strings':
     case 'uuids':
@@ -152,6 +162,14 @@ export function applyDifference(
     for (const [key, value] of decodePairs(difference)) {
       if (map.get(key) === value) map.delete(key);
       else map.set(key, value);
+    }
+    return map;
+  }
+  if (kind === 'numberedUuids') {
+    const map = new Map(old as ReadonlyMap<number, string>);
+    for (const [key, uuid] of decodePairs(difference)) {
+      if (map.get(Number(key)) === uuid) map.delete(Number(key));
+      else map.set(Number(key), uuid);
     }
     return map;
   }

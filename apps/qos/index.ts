@@ -137,7 +137,8 @@ function sending(context: EntryContext, { host, port, number, meters, dscp, queu
       goto: T.forward,
       object: number,
     });
-  if (meters.out !== undefined || queue !== undefined) entry(Priority.host, [], []);
+  // A trusted mark passes where those of endpoints without a profile are taken off.
+  if (meters.out !== undefined || queue !== undefined || dscp === undefined) entry(Priority.host, [], []);
   if (dscp === undefined) return;
   for (const family of [ipv4, ipv6]) entry(Priority.hostException, family, [setField(F.ip_dscp, dscp)]);
 }

@@ -1,12 +1,18 @@
 /**
  * Queues on the uplinks: which a host needs follows from the profiles of its endpoints. Entries say which queue a packet goes into
  * (`set_queue`, ovs-actions(7)), and on the kernel datapath that is all. The userspace datapath cannot hand a queue to the device, so
- * there the agent chooses queues by the marks that profiles give.
+ * there the agent chooses queues by the marks that profiles give. So that nobody gives himself a mark that is worth something, endpoints
+ * without a profile have none on hosts with queues.
  */
 import type { AppDeclaration } from '../../controller/datapath/app.js';
 import type { QueueSpec } from '../../controller/datapath/entry.js';
 import type { Collection } from '../../controller/derive/index.js';
 import type { QosProfileFact } from '../../controller/model/facts.js';
+import { F } from '../../ofproto/index.js';
+import { setField } from '../actions.js';
+import { ipv4, ipv6 } from '../match.js';
+import { Origin, Priority, R, T } from '../pipeline.js';
+import { hostScope } from '../placement.js';
 import type { ProfiledEndpoint } from './profiles.js';
 
 /** What a profile asks for on a host; key: `<host>/<queue>/<number of profile>`. */
@@ -39,6 +45,20 @@ export function declareQueues(d: AppDeclaration, profiled: Collection<ProfiledEn
   d.entries('queues', queues, (context, { host, queue }, key) => {
     const all = context.values(claimsByQueue, key).map(([, claim]) => claim);
     context.queue(host, merge(queue, all));
+  });
+  const queueing = d.derive<Claim, string>('hosts with queues', claims, (context, { host }) => {
+    context.emit(host, host);
+  });
+  d.entries('marks of others', queueing, (context, host) => {
+    for (const family of [ipv4, ipv6]) {
+      context.flow(hostScope(host), {
+        table: T.qos_out,
+        priority: Priority.shared,
+        match: [R.origin.match(Origin.local), ...family],
+        apply: [setField(F.ip_dscp, 0)],
+        goto: T.forward,
+      });
+    }
   });
 }
 

@@ -23,12 +23,6 @@ export async function openController(options: ControllerOptions): Promise<Contro
     auditIntervalMs: config.openflow.auditIntervalMs,
   });
   const channel = new ChannelListener({ ...channelOptions(options), numbering });
-  const punts = new PuntService({
-    channel,
-    datapaths,
-    pipeline,
-    logger: log.component('policy'),
-    ...(config.metrics.rules ? { ruleMetricsIntervalMs: config.metrics.rulesIntervalMs } : {}),
-  });
+  const punts = new PuntService({ channel, datapaths, pipeline, logger: log.component('policy') });
   return new WiredController(options, { model, datapaths, channel, punts });
 }

@@ -46,6 +46,8 @@ t.test('options: every mistake names the option and the way out', async (t) => {
     ['uplink', { uplink: 'eth/0' }],
     ['uplink', { uplink: 'br-int' }],
     ['vtepIp', { vtepIp: '10.0.0.1/24' }],
+    ['uplinkRate', { uplinkRate: 0 }],
+    ['uplinkRate', { uplinkRate: 1.5 }],
     ['datapath', { datapath: 'dpdk' }],
   ];
   for (const [path, mistake] of mistakes) {
@@ -97,7 +99,7 @@ t.test('the state file', async (t) => {
   const path = join(directory, 'deep', 'br-int.json');
   const attachment = { endpoint: 'a/b/c', generation: 3, mac: '02:02:00:00:00:01' };
   const state = new StateFile(path, silentLogger);
-  t.same(state.current, { epoch: 0, attachments: {}, releases: [] });
+  t.same(state.current, { epoch: 0, attachments: {}, releases: [], queues: [] });
   await Promise.all([
     state.update({ epoch: 7 }),
     ...Array.from({ length: 50 }, (_, index) => state.update({ attachments: { [`p${index}`]: attachment } })),
@@ -106,6 +108,7 @@ t.test('the state file', async (t) => {
     epoch: 7,
     attachments: { p49: attachment },
     releases: [],
+    queues: [],
   });
   t.same(readdirSync(join(directory, 'deep')), ['br-int.json'], 'no half-written file stays');
   const warnings: object[] = [];

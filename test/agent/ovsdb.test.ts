@@ -145,6 +145,38 @@ t.test('values, both ways', async (t) => {
   });
 });
 
+t.test('maps from integers to rows', async (t) => {
+  const queues = new Map([
+    [0, UUID[0]!],
+    [5, UUID[1]!],
+  ]);
+  const wire = [
+    'map',
+    [
+      [0, ['uuid', UUID[0]]],
+      [5, ['uuid', UUID[1]]],
+    ],
+  ];
+  t.same(encodeRow(defineTable('QoS', { queues: 'numberedUuids' }), { queues }), { queues: wire });
+  t.same(decodeValue('numberedUuids', wire), queues);
+  t.same(decodeValue('numberedUuids', ['map', []]), new Map());
+  const difference = [
+    'map',
+    [
+      [0, ['uuid', UUID[0]]],
+      [5, ['uuid', UUID[2]]],
+      [7, ['uuid', UUID[0]]],
+    ],
+  ];
+  t.same(
+    applyDifference('numberedUuids', queues, difference),
+    new Map([
+      [5, UUID[2]],
+      [7, UUID[0]],
+    ]),
+  );
+});
+
 t.test('update2 differences and update rows give the same copy', async (t) => {
   t.same(
     applyDifference(

@@ -34,7 +34,6 @@ async function open(t: Test) {
     }),
     notReady: () => [],
     acknowledged: async () => [],
-    trace: async () => Promise.reject(new Error('no switches here')),
     onEvent: () => () => undefined,
     onPackets: () => () => undefined,
     drops: async () => ({ items: [], silent: [] }),

@@ -135,17 +135,23 @@ t.test('rates and marks of each endpoint', async (t) => {
     [portMeter(1, 'in')]: '20000 20000',
     [portMeter(2, 'in')]: '5000 5000',
   });
-  t.equal(entriesOf(desired, T.qos_out), 3 + 0 + 2, 'three of gold, none of trusting, two of plain');
+  t.equal(
+    entriesOf(desired, T.qos_out),
+    3 + 1 + 2 + 2,
+    'of gold, trusting, plain, and of endpoints without profile',
+  );
   t.equal(entriesOf(desired, T.qos_in), 2);
 
   const [out, into] = [portMeter(1, 'out'), portMeter(1, 'in')];
   for (const packet of [ipv4, ipv6]) {
     t.match(fate(desired, 1, packet(1, 4, 10)), { out: 4, meters: [out], dscp: 46, queue: 5 });
-    t.match(fate(desired, 4, packet(4, 1, 10)), { out: 1, meters: [into], dscp: 10, queue: 0 });
+    t.match(fate(desired, 4, packet(4, 1, 10)), { out: 1, meters: [into], dscp: 0, queue: 0 }, 'no profile');
     t.match(fate(desired, 2, packet(2, 1, 10)), { out: 1, meters: [into], dscp: 10 }, 'trusted');
     t.match(fate(desired, 3, packet(3, 4, 10)), { out: 4, meters: [], dscp: 0 }, 'not trusted');
-    t.match(fate(desired, 4, packet(4, 3, 10)), { out: 3, meters: [], dscp: 10 }, 'no profile, no change');
   }
+  setProfile(desired, 'gold', 1, { out: rate(10_000), in: rate(20_000), dscp: 46 });
+  settle(desired);
+  t.match(fate(desired, 4, ipv4(4, 1, 10)), { dscp: 10 }, 'no profile, and no queue that marks are worth');
   const other = frame(1, { eth_dst: 0x02020a000004, eth_type: 0x88b5 });
   t.match(fate(desired, 1, other), { out: 4, meters: [out] }, 'what is not IP counts as well');
 });
