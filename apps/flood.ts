@@ -1,10 +1,15 @@
-/** Flooding to the endpoints of this host. How copies reach other hosts is the business of `vlan` and `vxlan`. */
-import type { App } from '../controller/datapath/app.js';
-import { GroupType } from '../ofproto/index.js';
-import { bucket, group, output } from './actions.js';
+/**
+ * Flooding to the endpoints of this host. How copies reach other hosts is the business of `vlan` and `vxlan`.
+ *
+ * A receiver that admits not everything gets no copy by itself: its bucket sends the copy through `ingress_policy`, judged for it.
+ */
+import type { App, EntryContext } from '../controller/datapath/app.js';
+import { type Bucket, GroupType } from '../ofproto/index.js';
+import { bucket, group, output, resubmit } from './actions.js';
 import { localChunk, localChunkGroup } from './flood-layout.js';
 import { Priority, R, T } from './pipeline.js';
 import { hostScope, type LocalEndpoint, placementsOf } from './placement.js';
+import { subjectNumber, type Subjects, subjectsOf } from './policy/subjects.js';
 
 /** Some of the ports of a network on a host; key: `<host>/<network>/<chunk>`. */
 interface LocalChunk {
@@ -18,6 +23,7 @@ export const flood: App = {
   id: 8,
   declare(d) {
     const { localEndpoints } = placementsOf(d);
+    const subjects = subjectsOf(d);
     const endpointsByChunk = d.index('endpoints by chunk', localEndpoints, ({ host, network, port }) => [
       `${host}/${network.number}/${localChunk(port)}`,
     ]);
@@ -42,11 +48,13 @@ export const flood: App = {
       { name: 'chunk groups', object: 'network' },
       chunks,
       (context, { host, network, chunk }, key) => {
-        const ports = context.values(endpointsByChunk, key).map(([, { port }]) => port);
+        const receivers = context.values(endpointsByChunk, key).map(([, endpoint]) => endpoint);
         context.group(hostScope(host), {
           id: localChunkGroup(network, chunk),
           groupType: GroupType.ALL,
-          buckets: ports.sort((a, b) => a - b).map((port) => bucket(output(port))),
+          buckets: receivers
+            .sort((a, b) => a.port - b.port)
+            .map((receiver) => copyTo(context, subjects, receiver)),
           object: network,
         });
       },
@@ -65,3 +73,15 @@ export const flood: App = {
     });
   },
 };
+
+function copyTo(context: EntryContext, subjects: Subjects, { id, port }: LocalEndpoint): Bucket {
+  const subject = subjectNumber(subjects, context, id, 'in');
+  if (subject === undefined) return bucket(output(port));
+  return bucket(
+    R.outputPort.set(port),
+    R.flooded.set(1),
+    R.judgeIngress.set(1),
+    R.ingressSubject.set(subject),
+    resubmit(T.ingress_policy),
+  );
+}

@@ -22,8 +22,8 @@ export const apps: readonly App[] = [
   bridge,
   vlan,
   vxlan,
+  policy,
   flood,
   conntrack,
-  policy,
   qos,
 ];

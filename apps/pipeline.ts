@@ -53,6 +53,19 @@ export const R = defineRegisters({
     description: 'identity of the destination of the connection; 0: none',
   },
   rule: { register: 5, offset: 0, bits: 32, description: 'number of the rule that matched last' },
+  egressSubject: {
+    register: 6,
+    offset: 0,
+    bits: 32,
+    description: 'number of the policies that the source of the connection is subject to; with judgeEgress',
+  },
+  ingressSubject: {
+    register: 7,
+    offset: 0,
+    bits: 32,
+    description:
+      'number of the policies that the destination of the connection is subject to; with judgeIngress',
+  },
 });
 
 /** Values of `R.origin`; 0 is a packet that `classify` has not seen. */
@@ -210,7 +223,7 @@ export const pipeline = definePipeline([
     description:
       'A packet from an endpoint of this host that is subject to policy: which side of the connection it is.',
     match: [F.in_port, F.ct_state],
-    set: [R.judgeEgress, R.judgeIngress],
+    set: [R.judgeEgress, R.judgeIngress, R.egressSubject, R.ingressSubject],
     goto: ['local_destination'],
     miss: 'continue',
   },
@@ -219,17 +232,8 @@ export const pipeline = definePipeline([
     stage: 'conntrack',
     description:
       'A packet to an endpoint of this host that is subject to policy: which side of the connection it is.',
-    match: [
-      R.network,
-      F.eth_dst,
-      F.ct_state,
-      F.eth_type,
-      F.ct_nw_src,
-      F.ct_nw_dst,
-      F.ct_ipv6_src,
-      F.ct_ipv6_dst,
-    ],
-    set: [R.judgeEgress, R.judgeIngress, R.destinationIdentity],
+    match: [R.network, F.eth_dst, F.ct_state, F.eth_type, F.ct_nw_src, F.ct_ipv6_src],
+    set: [R.judgeEgress, R.judgeIngress, R.egressSubject, R.ingressSubject],
     goto: ['egress_policy'],
     miss: 'continue',
   },
@@ -239,7 +243,7 @@ export const pipeline = definePipeline([
     description: 'What the source of the connection may do: finds the rule, for packets of both directions.',
     match: [
       R.judgeEgress,
-      R.sourceIdentity,
+      R.egressSubject,
       R.destinationIdentity,
       F.ct_state,
       F.eth_type,
@@ -249,6 +253,7 @@ export const pipeline = definePipeline([
       F.conj_id,
     ],
     set: [R.rule],
+    attribution: [R.rule],
     goto: ['egress_verdict', 'ingress_policy'],
     miss: 'drop',
   },
@@ -268,18 +273,17 @@ export const pipeline = definePipeline([
       'What the destination of the connection admits: finds the rule, for packets of both directions.',
     match: [
       R.judgeIngress,
+      R.ingressSubject,
       R.sourceIdentity,
-      R.destinationIdentity,
       F.ct_state,
       F.eth_type,
-      F.ip_proto,
-      F.icmpv6_type,
       F.ct_nw_proto,
       F.ct_tp_src,
       F.ct_tp_dst,
       F.conj_id,
     ],
     set: [R.rule],
+    attribution: [R.rule],
     goto: ['ingress_verdict', 'admit'],
     miss: 'drop',
   },

@@ -62,8 +62,40 @@ export const vxlan: App = {
         fix: 'start its agent with --vtep-ip',
       });
     });
+    reportStrangers(d, members);
   },
 };
+
+/** The family of a host that has tunnel addresses of one family only. */
+function onlyFamily({ vtepIpv4, vtepIpv6 }: Member): 4 | 6 | undefined {
+  if (vtepIpv4 !== undefined) return vtepIpv6 === undefined ? 4 : undefined;
+  return vtepIpv6 === undefined ? undefined : 6;
+}
+
+/**
+ * Hosts of a network whose tunnel addresses have no family in common. Each learns only that there are others, not who: what a host
+ * reads must not change with every member that comes and goes.
+ */
+function reportStrangers(d: AppDeclaration, members: Collection<Member>): void {
+  const families = d.derive<Member, true>('only families', members, (context, member) => {
+    const family = onlyFamily(member);
+    if (member.network.encapsulation === 'vxlan' && family !== undefined)
+      context.emit(`${member.network.number}/${family}`, true);
+  });
+  d.entries('hosts of another family', members, (context, member) => {
+    const { network, host, datapathId } = member;
+    const family = onlyFamily(member);
+    if (network.encapsulation !== 'vxlan' || family === undefined || datapathId === undefined) return;
+    const other = family === 4 ? 6 : 4;
+    if (context.get(families, `${network.number}/${other}`) === undefined) return;
+    context.report(datapathId, {
+      code: 'vxlan.host.other-family',
+      subject: host,
+      message: `host ${host} has an IPv${family} tunnel address only and shares VXLAN networks with hosts that have an IPv${other} one only: their endpoints do not reach each other`,
+      fix: 'give all hosts tunnel addresses of one family (--vtep-ip of their agents)',
+    });
+  });
+}
 
 /** Takes packets of a network from the tunnels of its members and from nobody else. */
 function tunnelSources(context: EntryContext, member: Member): void {

@@ -7,9 +7,6 @@
  * that Weft derived, and encodes each of them for each switch; once in bundles as Weft does, so that the difference is deriving and
  * sharing alone, and once as plain messages closed by a barrier, which is one round trip instead of two and not atomic.
  */
-import { type ChildProcess, spawn } from 'node:child_process';
-import { once } from 'node:events';
-import { fileURLToPath } from 'node:url';
 import { apps, pipeline } from '../apps/index.js';
 import {
   ChannelListener,
@@ -23,29 +20,13 @@ import { DatapathController } from '../controller/datapath/controller.js';
 import { type EndpointFact, TUNNEL_INTERFACE, TUNNEL_PORT } from '../controller/model/facts.js';
 import { encode } from '../ofproto/index.js';
 import { waitFor } from '../test/support/wait-for.js';
-import { compare, inTurn, type Result } from './harness.js';
+import { startFleet } from './fleet.js';
+import { compare, inTurn, percentile, type Result, timed } from './harness.js';
 
 const NETWORK = 'acme/web';
 const SUBNET = 0x0a00_0000;
 /** Number of the first endpoint that is added; those below it are there before. */
 const FIRST_ADDED = 100_000;
-
-/** A fleet in a process of its own; `end` waits until it is gone. */
-function startFleet(port: number, count: number): { end: () => Promise<void> } {
-  const main = fileURLToPath(new URL('../topologies/emulated/main.js', import.meta.url));
-  const fleet = ['--controller', `127.0.0.1:${port}`, '--count', String(count)];
-  const ports = ['--ports', '2', '--port', `${TUNNEL_INTERFACE}=${TUNNEL_PORT}`];
-  const child: ChildProcess = spawn(process.execPath, [main, ...fleet, ...ports], {
-    stdio: ['pipe', 'ignore', 'inherit'],
-  });
-  const gone = once(child, 'exit');
-  return {
-    end: async () => {
-      child.stdin?.end();
-      await gone;
-    },
-  };
-}
 
 /** Endpoint `number` of the network on a host. */
 function endpoint(number: number, host: string, port: string): EndpointFact {
@@ -156,17 +137,6 @@ function naiveWork(sent: Sent): Work {
   return { members: sent.size, derivations: 0, entries: modifications.length, bytes };
 }
 
-const timed = async (work: () => Promise<unknown>): Promise<number> => {
-  const start = performance.now();
-  await work();
-  return performance.now() - start;
-};
-
-function percentile(share: number, times: readonly number[]): number {
-  const sorted = times.toSorted((a, b) => a - b);
-  return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? Number.NaN;
-}
-
 /** Adds the endpoint; resolves when every member switch has acknowledged. Gives their number. */
 async function add({ facts, settle }: Bound, added: EndpointFact): Promise<number> {
   facts.endpoints.set(added.id, added);
@@ -201,7 +171,7 @@ async function measure(hosts: number, rounds: number): Promise<Measured> {
     datapaths.removeSession(session);
   });
   const { port } = await listener.listen();
-  const fleet = startFleet(port, hosts);
+  const fleet = startFleet({ controller: `127.0.0.1:${port}`, count: hosts, ports: 2 });
   try {
     await waitFor(
       `${hosts} switches in sync`,

@@ -11,7 +11,7 @@ import type { FlowMod } from '../ofproto/index.js';
 import { apply, F, FlowModCommand, flowMod, matchOf, output, oxm, TableId } from '../ofproto/index.js';
 import { OpenVSwitch } from '../test/support/open-vswitch.js';
 import { waitFor } from '../test/support/wait-for.js';
-import { compare, inTurn, type Result } from './harness.js';
+import { compare, inTurn, type Result, timed } from './harness.js';
 
 const DATAPATH_ID = '00000000000000aa';
 const TUNNEL_PORT = 65000;
@@ -45,12 +45,6 @@ function remoteEndpoint(index: number): { modification: FlowMod; line: string } 
     `table=20,priority=100,cookie=0x${cookie.toString(16)},reg0=${network},dl_dst=${macText},` +
     `actions=set_field:${10_000 + network}->tun_id,set_field:${vtepText}->tun_dst,output:${TUNNEL_PORT}`;
   return { modification, line };
-}
-
-async function timed(work: () => Promise<void>): Promise<number> {
-  const start = performance.now();
-  await work();
-  return performance.now() - start;
 }
 
 async function installWithWeft(

@@ -12,7 +12,7 @@ import { DatapathController } from '../controller/datapath/controller.js';
 import { TUNNEL_INTERFACE, TUNNEL_PORT } from '../controller/model/facts.js';
 import { OpenVSwitch } from '../test/support/open-vswitch.js';
 import { waitFor } from '../test/support/wait-for.js';
-import { compare, inTurn, type Result } from './harness.js';
+import { compare, inTurn, type Result, timed } from './harness.js';
 
 const DATAPATH_ID = '00000000000000ab';
 const HOSTS = 500;
@@ -56,12 +56,6 @@ function populate({ facts }: DatapathController): void {
     const own = { datapathId: DATAPATH_ID, name: place.interface, number, up: true };
     facts.ports.set(`${DATAPATH_ID}/${own.name}`, own);
   }
-}
-
-async function timed(work: () => Promise<unknown>): Promise<number> {
-  const start = performance.now();
-  await work();
-  return performance.now() - start;
 }
 
 export async function run({ rounds = 3 }: { readonly rounds?: number }): Promise<readonly Result[]> {

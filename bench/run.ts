@@ -2,6 +2,7 @@
  * npm run bench                          every benchmark
  * npm run bench -- NAME... [--json FILE] [--rounds N]
  *
+ * A name stands for itself and for those that begin with it and a hyphen: `policy` for `policy-rule` and the others.
  * Prints each figure beside that of its peer in the same run; `--json` also writes them to a file.
  */
 import { writeFile } from 'node:fs/promises';
@@ -14,12 +15,22 @@ const BENCHMARKS: Readonly<Record<string, () => Promise<Benchmark>>> = {
   'endpoint-add': () => import('./endpoint-add.js'),
   hub: () => import('./hub.js'),
   install: () => import('./install.js'),
+  'policy-rule': () => import('./policy-rule.js'),
+  'policy-growth': () => import('./policy-growth.js'),
+  'policy-throughput': () => import('./policy-throughput.js'),
   resync: () => import('./resync.js'),
 };
 
 function usage(problem: string): never {
   console.error(`${problem}; benchmarks: ${Object.keys(BENCHMARKS).join(', ')}`);
   process.exit(2);
+}
+
+function named(name: string): (() => Promise<Benchmark>)[] {
+  const meant = Object.entries(BENCHMARKS).filter(
+    ([other]) => other === name || other.startsWith(`${name}-`),
+  );
+  return meant.length > 0 ? meant.map(([, load]) => load) : usage(`no benchmark '${name}'`);
 }
 
 const { values, positionals } = parseArgs({
@@ -30,8 +41,7 @@ const rounds = values.rounds === undefined ? undefined : Number(values.rounds);
 if (rounds !== undefined && !(Number.isInteger(rounds) && rounds > 0)) usage('--rounds takes a whole number');
 
 const all: Result[] = [];
-for (const name of positionals.length > 0 ? positionals : Object.keys(BENCHMARKS)) {
-  const load = BENCHMARKS[name] ?? usage(`no benchmark '${name}'`);
+for (const load of positionals.length > 0 ? positionals.flatMap(named) : Object.values(BENCHMARKS)) {
   const benchmark = await load();
   const results = await benchmark.run(rounds === undefined ? {} : { rounds });
   console.log(`\n${table(results)}`);

@@ -14,6 +14,8 @@ export const Exit = {
   different: 6,
   /** The change is stored, but not every connected switch has acknowledged it. */
   unacknowledged: 7,
+  /** `weft trace`: the packet or its answer does not arrive. */
+  notAllowed: 8,
 } as const;
 export type Exit = (typeof Exit)[keyof typeof Exit];
 

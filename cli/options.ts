@@ -25,3 +25,29 @@ export function positiveInteger(value: string): number {
   if (!Number.isInteger(number)) throw new InvalidArgumentError('It is not a whole number.');
   return number;
 }
+
+function wholeNumber(value: string, most: number): number {
+  if (!/^\d+$/.test(value) || Number(value) > most)
+    throw new InvalidArgumentError(`It is not a whole number from 0 to ${most}.`);
+  return Number(value);
+}
+
+export function portNumber(value: string): number {
+  return wholeNumber(value, 65_535);
+}
+
+export function octet(value: string): number {
+  return wholeNumber(value, 255);
+}
+
+export interface IcmpMessage {
+  readonly type: number;
+  readonly code: number;
+}
+
+/** `8` or `3/1`: type, and code where it is not 0. */
+export function icmpMessage(value: string): IcmpMessage {
+  const [type = '', code = '0', ...rest] = value.split('/');
+  if (rest.length > 0) throw new InvalidArgumentError('It is not TYPE or TYPE/CODE.');
+  return { type: octet(type), code: octet(code) };
+}

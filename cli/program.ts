@@ -6,7 +6,7 @@ import { Argument, Command, Help, Option } from '@commander-js/extra-typings';
 import { Client, DEFAULT_SERVER } from './client.js';
 import { Exit } from './exit.js';
 import { KIND_WORDS } from './kinds.js';
-import { collect, list, positiveInteger, positiveNumber } from './options.js';
+import { collect, icmpMessage, list, octet, portNumber, positiveInteger, positiveNumber } from './options.js';
 import { version } from './version.js';
 
 /** What each exit code means. */
@@ -19,6 +19,7 @@ export const EXIT_CODES: Readonly<Record<Exit, string>> = {
   [Exit.unreachable]: 'no controller answers, or its store does not',
   [Exit.different]: 'diff found a difference',
   [Exit.unacknowledged]: 'the change is stored, but not every connected switch has acknowledged it',
+  [Exit.notAllowed]: 'trace found that the packet or its answer does not arrive',
 };
 
 const EXIT_CODE_HELP = `
@@ -167,6 +168,32 @@ export function buildProgram(end: (exit: Exit) => void): Program {
     .action(async (options) => {
       const { status } = await import('./commands/status.js');
       end(await status(new Client(options.server), options));
+    });
+
+  program
+    .command('trace')
+    .description('say what would become of a packet and its answer, by the entries that the switches hold')
+    .requiredOption(
+      '--from <PARTY>',
+      'TENANT/NETWORK/ENDPOINT, or an address in the network of the other side',
+    )
+    .requiredOption('--to <PARTY>', 'as --from')
+    .addOption(new Option('--tcp <PORT>', 'TCP to this port').argParser(portNumber))
+    .addOption(new Option('--udp <PORT>', 'UDP to this port').argParser(portNumber))
+    .addOption(new Option('--sctp <PORT>', 'SCTP to this port').argParser(portNumber))
+    .addOption(
+      new Option('--icmp [TYPE[/CODE]]', 'ICMP, or ICMPv6 with IPv6 (default: an echo request)').argParser(
+        icmpMessage,
+      ),
+    )
+    .addOption(new Option('--protocol <NUMBER>', 'another protocol of IP').argParser(octet))
+    .addOption(new Option('--source-port <PORT>', 'source port (default: 49152)').argParser(portNumber))
+    .option('-6, --ipv6', 'between the IPv6 addresses of endpoints', false)
+    .addOption(json())
+    .addOption(server())
+    .action(async (options) => {
+      const { trace } = await import('./commands/trace.js');
+      end(await trace(new Client(options.server), options));
     });
 
   program

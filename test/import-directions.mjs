@@ -24,7 +24,14 @@ const rooms = {
     node: [],
   },
   'controller/trace': {
-    ours: ['ofproto', 'controller/channel', 'controller/datapath', 'controller/model'],
+    ours: [
+      'ofproto',
+      'apps',
+      'controller/channel',
+      'controller/datapath',
+      'controller/derive',
+      'controller/model',
+    ],
     node: [],
   },
   'controller/punt': {
@@ -44,6 +51,7 @@ const rooms = {
       'controller/model',
       'controller/config',
       'controller/log.ts',
+      'controller/trace/report.ts',
       'controller/metrics.ts',
       'controller/punt/types.ts',
     ],

@@ -1,31 +1,22 @@
-/** Policy: what endpoints may send and receive. */
-import type { App, EntryContext } from '../../controller/datapath/app.js';
-import { R, T } from '../pipeline.js';
-import { placementsOf } from '../placement.js';
-
-/** Above all rules: packets that nobody here is judged for. */
-const UNJUDGED = 65_000;
+/**
+ * Policy: what endpoints may send and receive. Who is judged (`subjects.ts`, `sides.ts`), who is at the other end (`classes.ts`,
+ * `prefixes.ts`, `identities.ts`), which rule decides (`rules.ts`), and what becomes of the packet (`verdicts.ts`).
+ */
+import type { App } from '../../controller/datapath/app.js';
+import { declareIdentities } from './identities.js';
+import { declareRules } from './rules.js';
+import { declareSides } from './sides.js';
+import { subjectsOf } from './subjects.js';
+import { declareVerdicts } from './verdicts.js';
 
 export const policy: App = {
   name: 'policy',
   id: 10,
   declare(d) {
-    const { always } = placementsOf(d);
-    d.entries('unjudged', always, unjudged);
+    const subjects = subjectsOf(d);
+    const identities = declareIdentities(d, subjects);
+    declareRules(d, subjects, identities);
+    declareVerdicts(d, subjects);
+    declareSides(d, subjects);
   },
 };
-
-function unjudged(context: EntryContext): void {
-  context.flow('global', {
-    table: T.egress_policy,
-    priority: UNJUDGED,
-    match: [R.judgeEgress.match(0)],
-    goto: T.ingress_policy,
-  });
-  context.flow('global', {
-    table: T.ingress_policy,
-    priority: UNJUDGED,
-    match: [R.judgeIngress.match(0)],
-    goto: T.admit,
-  });
-}

@@ -13,8 +13,11 @@
  */
 import { type Action, PacketInReason } from '../../ofproto/index.js';
 
-/** Meters that limit what one switch sends to the controller. They drop nothing else. */
-export const PuntMeter = { log: 1, reject: 2 } as const;
+/**
+ * Meters that limit what one switch sends to the controller. They drop nothing else. Defaults have one of their own: they are logged
+ * without being asked to, and must not use up what a rule is asked to log.
+ */
+export const PuntMeter = { log: 1, reject: 2, default: 3 } as const;
 
 /** Packets per second of each meter, and how many may come at once. */
 export const PUNT_RATE = 100;
@@ -77,6 +80,11 @@ export function toController(punt: Punt): Action {
     maxLen: PUNT_MAX_LENGTH,
     reason: PacketInReason.ACTION,
     userdata: encodePunt(punt),
-    meterId: punt.verdict === 'reject' ? PuntMeter.reject : PuntMeter.log,
+    meterId: meterOf(punt),
   };
+}
+
+function meterOf({ verdict, decider }: Punt): number {
+  if (decider.kind !== 'rule') return PuntMeter.default;
+  return verdict === 'reject' ? PuntMeter.reject : PuntMeter.log;
 }

@@ -4,6 +4,7 @@
 import type { MetricFamily } from '../metrics.js';
 import type { Model } from '../model/types.js';
 import type { DropCounter, Gathered, PacketListener, RuleCounters } from '../punt/types.js';
+import type { TraceReport, TraceRequest } from '../trace/report.js';
 
 /** An entry that a switch refused. */
 export interface RefusedEntry {
@@ -110,6 +111,8 @@ export interface ApiBackend {
    * answered when the signal aborts are in the answer with reason `timeout`.
    */
   acknowledged(signal: AbortSignal): Promise<readonly SwitchAcknowledgement[]>;
+  /** Walks a packet through the entries that the switches hold. Rejects with an error that has a code where it cannot. */
+  trace(request: TraceRequest): Promise<TraceReport>;
   /** The returned function ends the calls. */
   onEvent(listener: (event: ControllerEvent) => void): () => void;
   /** The returned function ends the calls. */

@@ -18,6 +18,7 @@ import { objectRoutes } from './objects.js';
 import { openApiRoutes, registerOpenApi } from './openapi.js';
 import { packetRoutes } from './packets.js';
 import { systemRoutes } from './system.js';
+import { traceRoutes } from './trace.js';
 import { WatchHub } from './watch.js';
 import { publishChanges } from './changes.js';
 
@@ -132,6 +133,7 @@ export async function createApi({ backend, config, log, metrics }: ApiOptions): 
   await server.register(async (scope) => await objectRoutes(scope as ApiServer, context));
   await server.register(async (scope) => await systemRoutes(scope as ApiServer, context));
   await server.register(async (scope) => await packetRoutes(scope as ApiServer, context));
+  await server.register(async (scope) => await traceRoutes(scope as ApiServer, context));
   await server.register(async (scope) => await openApiRoutes(scope as ApiServer));
   metrics.addSource(() => [...backend.metrics(), ...counts.families(), ...watchFamilies(watch)]);
   const stopPublishing = publishChanges(backend, watch);

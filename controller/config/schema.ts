@@ -103,6 +103,25 @@ export const ConfigSchema = Type.Object(
       },
       'The HTTP API.',
     ),
+    metrics: section(
+      {
+        rules: Type.Boolean({
+          default: false,
+          ...option(
+            'Counters of every rule and default in /metrics: three time series for each. `weft get rules --stats` shows them in any case.',
+            'restart',
+          ),
+        }),
+        rulesIntervalMs: count(
+          15_000,
+          1000,
+          3_600_000,
+          'How often switches are asked for them, if `rules` is on.',
+          'restart',
+        ),
+      },
+      'What /metrics shows beyond the rest.',
+    ),
     store: section(
       {
         driver: Type.Union([Type.Literal('level'), Type.Literal('etcd')], {

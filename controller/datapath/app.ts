@@ -1,5 +1,5 @@
 /** What an app is: a set of derivations from facts to entries, declared once. Apps never send anything. */
-import type { Collection, Context, Derived, Index } from '../derive/index.js';
+import type { Collection, Context, Derived, DeriveOptions, Index } from '../derive/index.js';
 import type {
   AddressSetFact,
   DatapathId,
@@ -103,6 +103,7 @@ export interface AppDeclaration {
     name: string | RuleName,
     each: Collection<S>,
     run: (context: EntryContext, value: S, key: string) => void,
+    options?: DeriveOptions,
   ): void;
   /** Something that several apps declare together: `create` runs for the first who asks, under that app's name. */
   shared<T>(name: string, create: (declaration: AppDeclaration) => T): T;

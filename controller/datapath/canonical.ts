@@ -30,6 +30,11 @@ export function flowKey(table: number, priority: number, match: Match): string {
   return `f${table},${priority},${canonicalMatch(match)}`;
 }
 
+/** Table of the flow entry that a key identifies; undefined for the key of a group or meter. */
+export function tableOfKey(key: string): number | undefined {
+  return key.startsWith('f') ? Number(key.slice(1, key.indexOf(','))) : undefined;
+}
+
 export function groupKey(id: number): string {
   return `g${id}`;
 }

@@ -3,6 +3,8 @@ import type { Numbering, SwitchSession } from '../channel/index.js';
 import type { Conflict, Failure } from '../derive/index.js';
 import type { DatapathId } from '../model/facts.js';
 import type { App } from './app.js';
+import type { FlowStats } from '../../ofproto/index.js';
+import { tableOfKey } from './canonical.js';
 import { compare, type Comparison } from './compare.js';
 import { DesiredTables, type DesiredChanges, type FactInputs } from './desired.js';
 import type { DesiredEntry, QueueSpec } from './entry.js';
@@ -10,7 +12,7 @@ import { type SyncEnvironment, systemTimer, type Timer, WorkCounters } from './e
 import { type EntryOwner, Explainer } from './explain.js';
 import type { Pipeline } from './pipeline.js';
 import { countFlows, ReadGate, readFlows, readGroupsAndMeters } from './read.js';
-import type { DatapathCounters, DatapathEvent, DatapathStatus } from './status.js';
+import type { DatapathCounters, DatapathEvent, DatapathStatus, TableDifferences } from './status.js';
 import { DatapathSync } from './sync.js';
 import { type Turn, TurnRecord } from './turn.js';
 import { PartEncoder, type PartOfTurn, TurnBatch } from './turn-batch.js';
@@ -200,6 +202,22 @@ export class DatapathController {
   onQueues(listener: (host: string) => void): () => void {
     this.#queueListeners.add(listener);
     return () => void this.#queueListeners.delete(listener);
+  }
+
+  /**
+   * How the entries of some tables differ from those desired of a switch. What is on its way differs, too.
+   * @param flows all that the switch holds in these tables
+   */
+  async differences(
+    datapathId: DatapathId,
+    flows: readonly FlowStats[],
+    tables: ReadonlySet<number>,
+  ): Promise<TableDifferences> {
+    const elsewhere = (key: string): boolean => !tables.has(tableOfKey(key) ?? -1);
+    const actual = { flows, groups: [], meters: [] };
+    const { difference, examples } = await compare(actual, datapathId, this.#desired.scopes, elsewhere);
+    const { explainer } = this.#environment;
+    return { difference, examples: examples.map((example) => explainer.differing(example)) };
   }
 
   /** Calls back with every event; a listener must not throw. The returned function ends it. */

@@ -10,6 +10,7 @@ import {
   type Collection,
   type Context,
   type Derived,
+  type DeriveOptions,
   Engine,
   type Input,
   type Settlement,
@@ -27,7 +28,7 @@ import type {
   RuleFact,
   TenantFact,
 } from '../model/facts.js';
-import type { App, AppDeclaration, EntryContext, Facts } from './app.js';
+import type { App, AppDeclaration, EntryContext, Facts, RuleName } from './app.js';
 import { type CompiledEntry, EntryCompiler, missEntry, type Owner } from './compile.js';
 import { type DesiredEntry, type QueueSpec, SCOPE_KINDS, type ScopeName, scopeKind } from './entry.js';
 import { ObjectNames } from './object-names.js';
@@ -226,11 +227,19 @@ export class DesiredTables {
       facts: this.#facts,
       index: (name, source, bucketsOf) => engine.index(named(name), source, bucketsOf),
       derive: (name, each, run) => engine.derive(named(name), each, run),
-      entries: (name, each, run) =>
-        this.#rule(app, typeof name === 'string' ? { name } : name, each, (owner) => {
+      entries: <S>(
+        name: string | RuleName,
+        each: Collection<S>,
+        run: (context: EntryContext, value: S, key: string) => void,
+        options?: DeriveOptions,
+      ) => {
+        const create = (owner: Owner) => {
           const entries = new RuleContext(this.#compiler, owner);
-          return (context, value, key) => run(entries.over(context), value, key);
-        }),
+          return (context: Context<Emission>, value: S, key: string) =>
+            run(entries.over(context), value, key);
+        };
+        this.#rule(app, typeof name === 'string' ? { name } : name, each, create, options);
+      },
       shared: <T>(name: string, create: (declaration: AppDeclaration) => T): T => {
         if (!this.#shared.has(name)) this.#shared.set(name, create(declaration));
         return this.#shared.get(name) as T;
@@ -244,6 +253,7 @@ export class DesiredTables {
     { name, object }: Pick<Owner, 'name' | 'object'>,
     each: Collection<S>,
     create: (owner: Owner) => (context: Context<Emission>, value: S, key: string) => void,
+    options?: DeriveOptions,
   ): void {
     const owners = this.#owners.get(app.id) ?? [];
     const fullName = `${app.name}.${name}`;
@@ -257,7 +267,7 @@ export class DesiredTables {
     this.#owners.set(app.id, [...owners, owner]);
     this.#ownersByName.set(fullName, owner);
     const rule: Rule = { order: this.#rules.length, name: fullName };
-    this.#rules.push({ rule, owner, emissions: this.engine.derive(fullName, each, create(owner)) });
+    this.#rules.push({ rule, owner, emissions: this.engine.derive(fullName, each, create(owner), options) });
   }
 }
 

@@ -3,7 +3,7 @@
  * does. Table ids follow from the order. Every derived entry is checked against its table's declaration (`check.ts`), and the
  * pipeline reference is written from it (`describe.ts`).
  */
-import type { PipelineField } from './fields.js';
+import type { PipelineField, RegisterField } from './fields.js';
 
 /**
  * Stages in the order of the packet's way. In a security stage a miss drops; elsewhere it usually continues. Services and routes
@@ -35,6 +35,11 @@ export interface TableSpec {
   readonly match: readonly PipelineField[];
   /** Fields that entries may write (`set_field`, `reg_load`, `reg_move`, `learn`, `push_vlan`/`pop_vlan` for `vlan_vid`). */
   readonly set?: readonly PipelineField[];
+  /**
+   * Fields of `set` that tell whose entry it was and not what becomes of the packet: entries of equal priority that one packet can
+   * match may differ in them.
+   */
+  readonly attribution?: readonly RegisterField[];
   /** Names of tables that entries may go to with `goto`; they come later in the order. */
   readonly goto?: readonly string[];
   /** Names of tables in which entries (or the buckets of groups they use) may look packets up again; any place in the order. */
@@ -51,6 +56,7 @@ export interface Table {
   readonly description: string;
   readonly match: readonly PipelineField[];
   readonly set: readonly PipelineField[];
+  readonly attribution: readonly RegisterField[];
   readonly goto: readonly string[];
   readonly resubmit: readonly string[];
   /** Where a miss goes on; absent: it drops. */
@@ -93,6 +99,7 @@ export function definePipeline<const T extends readonly TableSpec[]>(specs: T): 
       description: spec.description,
       match: spec.match,
       set: spec.set ?? [],
+      attribution: spec.attribution ?? [],
       goto: spec.goto ?? [],
       resubmit: spec.resubmit ?? [],
       ...(next === undefined ? {} : { next: order[next] as Table }),

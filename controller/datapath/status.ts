@@ -47,6 +47,13 @@ export interface Difference {
   readonly foreign: number;
 }
 
+/** How entries that were read differ from those desired. */
+export interface TableDifferences {
+  readonly difference: Difference;
+  /** Up to ten of them: `missing: table=forward … (bridge.local object 5)`. */
+  readonly examples: readonly string[];
+}
+
 export interface DatapathStatus {
   readonly datapathId: DatapathId;
   readonly state: DatapathState;

@@ -4,9 +4,11 @@
  *
  * Meant for tests and for `weft`'s diagnosis; nothing on the way of a change calls it.
  */
-import type { Action, Match } from '../../ofproto/index.js';
+import type { Action, Instruction, Match } from '../../ofproto/index.js';
 import { canonicalInstructions, canonicalMatch } from './canonical.js';
 import type { DesiredEntry, DesiredFlow, DesiredGroup } from './entry.js';
+import type { RegisterField } from './fields.js';
+import type { Pipeline } from './pipeline.js';
 
 /** Two entries of one table and priority that one packet can match. */
 export interface Overlap {
@@ -36,9 +38,11 @@ interface ParsedFlow {
  * Pairs of entries that overlap at equal priority with different outcomes. Entries are sorted by shape (which bits they compare);
  * two shapes are compared by looking each entry up by the bits that both compare, so the cost is O(entries * shapes).
  *
- * Entries that only contribute to conjunctive matches overlap by design and are not reported against each other.
+ * Entries that only contribute to conjunctive matches overlap by design and are not reported against each other. In tables that
+ * declare a field as attribution, what is written to it makes no outcome, and clauses are not reported against other entries
+ * either: their outcome is that of the entry with the `conj_id`, which is compared.
  */
-export function findOverlaps(entries: Iterable<DesiredEntry>): Overlap[] {
+export function findOverlaps(entries: Iterable<DesiredEntry>, pipeline?: Pipeline): Overlap[] {
   const levels = new Map<string, Map<string, Shape>>();
   for (const flow of entries) {
     if (flow.kind !== 'flow') continue;
@@ -51,7 +55,7 @@ export function findOverlaps(entries: Iterable<DesiredEntry>): Overlap[] {
   for (const shapes of levels.values()) {
     const list = [...shapes.values()];
     for (const [i, shape] of list.entries()) {
-      for (const other of list.slice(i + 1)) compareShapes(shape, other, overlaps);
+      for (const other of list.slice(i + 1)) compareShapes(shape, other, overlaps, pipeline);
     }
   }
   return overlaps;
@@ -125,7 +129,7 @@ function parse(match: Match): { masks: Map<string, bigint>; values: Map<string, 
   return { masks, values };
 }
 
-function compareShapes(a: Shape, b: Shape, overlaps: Overlap[]): void {
+function compareShapes(a: Shape, b: Shape, overlaps: Overlap[], pipeline: Pipeline | undefined): void {
   const common: [string, bigint][] = [];
   for (const [field, mask] of a.masks) {
     const both = mask & (b.masks.get(field) ?? 0n);
@@ -142,14 +146,35 @@ function compareShapes(a: Shape, b: Shape, overlaps: Overlap[]): void {
   }
   for (const { flow: first, values } of a.flows) {
     for (const { flow: second } of byProjection.get(project({ flow: first, values })) ?? []) {
-      if (!sameOutcome(first, second)) overlaps.push({ first, second });
+      if (!sameOutcome(first, second, pipeline)) overlaps.push({ first, second });
     }
   }
 }
 
-function sameOutcome(a: DesiredFlow, b: DesiredFlow): boolean {
-  if (isClause(a) && isClause(b)) return true;
-  return canonicalInstructions(a.instructions) === canonicalInstructions(b.instructions);
+function sameOutcome(a: DesiredFlow, b: DesiredFlow, pipeline: Pipeline | undefined): boolean {
+  const attribution = pipeline?.order[a.table]?.attribution ?? [];
+  if (attribution.length === 0) {
+    return (isClause(a) && isClause(b)) || outcome(a.instructions) === outcome(b.instructions);
+  }
+  if (isClause(a) || isClause(b)) return true;
+  return outcome(a.instructions, attribution) === outcome(b.instructions, attribution);
+}
+
+/** Canonical text of instructions without what they write to these fields. */
+function outcome(instructions: readonly Instruction[], without: readonly RegisterField[] = []): string {
+  if (without.length === 0) return canonicalInstructions(instructions);
+  const counts = (action: Action): boolean =>
+    action.type !== 'reg_load' ||
+    !without.some(({ field, offset, bits }) => {
+      return action.dst === field && action.offset === offset && action.bits === bits;
+    });
+  return canonicalInstructions(
+    instructions.map((instruction) =>
+      instruction.type === 'apply_actions'
+        ? { ...instruction, actions: instruction.actions.filter(counts) }
+        : instruction,
+    ),
+  );
 }
 
 /** True for entries that do nothing but take part in conjunctive matches. */

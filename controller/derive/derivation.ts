@@ -47,6 +47,14 @@ export interface Runtime {
   indexOf<T>(index: Index<T>, reader: Step): IndexStore<T>;
 }
 
+export interface DeriveOptions {
+  /**
+   * That instances emit different values for one key is expected: the smallest instance key holds, as always, and it is no conflict.
+   * Choose instance keys that sort by who is to be first.
+   */
+  readonly firstHolds?: boolean;
+}
+
 /** Output of a derivation. */
 export interface Derived<out V> extends Collection<V> {
   /** How often the derivation has run, since the engine was made. */
@@ -186,6 +194,7 @@ export class DerivedStore<S, V> extends Store<V> implements Derived<V> {
     private readonly runtime: Runtime,
     private readonly source: Store<S>,
     private readonly derivation: (context: Context<V>, value: S, key: string) => void,
+    private readonly options: DeriveOptions = {},
   ) {
     super(name, ordinal);
   }
@@ -344,6 +353,7 @@ export class DerivedStore<S, V> extends Store<V> implements Derived<V> {
         overruled.push(...keys);
       }
     }
+    if (this.options.firstHolds === true) return kept;
     const conflict: Conflict = { derivation: this.name, key, kept: keptKeys, overruled: overruled.sort() };
     if (!equal(this.#conflicts.get(key), conflict)) {
       this.#conflicts.set(key, conflict);

@@ -45,6 +45,7 @@ import {
   type Context,
   type Derived,
   DerivedStore,
+  type DeriveOptions,
   type Failure,
   type Runtime,
 } from './derivation.js';
@@ -135,9 +136,11 @@ export class Engine {
     name: string,
     each: Collection<S>,
     run: (context: Context<V>, value: S, key: string) => void,
+    options?: DeriveOptions,
   ): Derived<V> {
     return this.#declare(name, (ordinal) => {
-      const derived = new DerivedStore<S, V>(name, ordinal, this.#runtime, this.#source(name, each), run);
+      const source = this.#source(name, each);
+      const derived = new DerivedStore<S, V>(name, ordinal, this.#runtime, source, run, options);
       this.#derivations.push(derived as unknown as DerivedStore<never, unknown>);
       return derived;
     });

@@ -1,4 +1,5 @@
 import { type Observable, Subject } from 'rxjs';
+import { pipeline } from '../../apps/index.js';
 import { type Address, formatAddress, parseAddress } from '../../rpc/index.js';
 import type { ControllerEvent, ControllerStatus, SwitchAcknowledgement } from '../api/backend.js';
 import type { ChannelListener, ChannelOptions } from '../channel/index.js';
@@ -15,6 +16,8 @@ import { controllerMetrics } from './metrics.js';
 import { writeFacts } from './model-facts.js';
 import { PortFacts } from './ports.js';
 import { Settler } from './settler.js';
+import { trace } from '../trace/index.js';
+import type { TraceReport, TraceRequest } from '../trace/report.js';
 import type { Controller, ControllerListeners, ControllerOptions } from './types.js';
 
 /** What the controller is made of, made by `openController`. */
@@ -172,6 +175,18 @@ export class WiredController implements Controller {
 
   async ruleCounters(): Promise<Gathered<RuleCounters>> {
     return await this.#punts.ruleCounters();
+  }
+
+  async trace(request: TraceRequest): Promise<TraceReport> {
+    const datapaths = this.#datapaths;
+    return await trace(request, {
+      facts: datapaths.facts,
+      pipeline,
+      session: (datapathId) => this.#channel.sessions.get(datapathId),
+      ownerOf: (cookie) => datapaths.ownerOf(cookie),
+      causeOf: (owner, table) => this.#punts.causeOf(owner, table),
+      differences: (datapathId, flows, tables) => datapaths.differences(datapathId, flows, tables),
+    });
   }
 
   metrics(): readonly MetricFamily[] {

@@ -23,6 +23,12 @@ export async function openController(options: ControllerOptions): Promise<Contro
     auditIntervalMs: config.openflow.auditIntervalMs,
   });
   const channel = new ChannelListener({ ...channelOptions(options), numbering });
-  const punts = new PuntService({ channel, datapaths, pipeline, logger: log.component('policy') });
+  const punts = new PuntService({
+    channel,
+    datapaths,
+    pipeline,
+    logger: log.component('policy'),
+    ...(config.metrics.rules ? { ruleMetricsIntervalMs: config.metrics.rulesIntervalMs } : {}),
+  });
   return new WiredController(options, { model, datapaths, channel, punts });
 }

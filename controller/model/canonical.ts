@@ -8,22 +8,27 @@ const MEANINGFUL = new Set(['rules', 'selector']);
 
 /** Without empty lists and maps; the object itself when it has none. */
 export function canonical<T extends IntentObject>(object: T): T {
-  const stripped = withoutEmpty(object) as T;
+  const stripped = withoutEmpty(object);
   if (stripped !== object) copyLocations(object, stripped);
   return stripped;
 }
 
-function withoutEmpty(value: unknown): unknown {
+/** The value itself when nothing in it is empty. */
+export function withoutEmpty<T>(value: T): T {
+  return strip(value) as T;
+}
+
+function strip(value: unknown): unknown {
   if (typeof value !== 'object' || value === null) return value;
   if (Array.isArray(value)) {
-    const items = value.map(withoutEmpty);
+    const items = value.map(strip);
     return items.some((item, index) => item !== value[index]) ? items : value;
   }
   let changed = false;
   const members: Record<string, unknown> = {};
   for (const [key, member] of Object.entries(value)) {
     // A policy's rules are made canonical one by one.
-    const kept = key === 'rules' ? member : withoutEmpty(member);
+    const kept = key === 'rules' ? member : strip(member);
     if (member === undefined || (!MEANINGFUL.has(key) && isEmpty(kept))) changed = true;
     else {
       members[key] = kept;
@@ -65,5 +70,5 @@ export function withoutShorthands<R extends PolicyRule>(rule: R): R {
   }
   const ports = port === undefined || port === 0 ? rule.ports : [...(rule.ports ?? []), port];
   const full = { ...rest, ...lists, ...(ports === undefined ? {} : { ports }) } as unknown as R;
-  return withoutEmpty(full) as R;
+  return withoutEmpty(full);
 }

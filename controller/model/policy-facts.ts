@@ -83,13 +83,28 @@ export function groupFact({ number, spec }: GroupRecord): GroupFact {
   };
 }
 
-export const addressSetFact = ({ number, spec }: AddressSetRecord): AddressSetFact => ({
-  id: `${spec.tenant}/${spec.name}`,
-  tenant: spec.tenant,
-  name: spec.name,
-  number,
-  ...addressBlock(parsePrefixes(spec.addresses), parsePrefixes(spec.except)),
-});
+/** Records are replaced, never changed: what has been made of one holds as long as it does. */
+function remembered<R extends object, F>(make: (record: R) => F): (record: R) => F {
+  const made = new WeakMap<R, F>();
+  return (record) => {
+    let fact = made.get(record);
+    if (fact === undefined) {
+      fact = make(record);
+      made.set(record, fact);
+    }
+    return fact;
+  };
+}
+
+export const addressSetFact = remembered(
+  ({ number, spec }: AddressSetRecord): AddressSetFact => ({
+    id: `${spec.tenant}/${spec.name}`,
+    tenant: spec.tenant,
+    name: spec.name,
+    number,
+    ...addressBlock(parsePrefixes(spec.addresses), parsePrefixes(spec.except)),
+  }),
+);
 
 export const policyFact = ({ number, spec }: PolicyRecord, tier: TierRecord | undefined): PolicyFact => ({
   id: `${spec.tenant}/${spec.name}`,
@@ -111,7 +126,7 @@ function peerFact(tenant: string, { group, network, addressSet, cidr, except }: 
   };
 }
 
-export function ruleFact({ number, position, spec }: RuleRecord): RuleFact {
+export const ruleFact = remembered(({ number, position, spec }: RuleRecord): RuleFact => {
   const { tenant, policy, name, direction = 'in', priority = 1, action = 'allow' } = spec;
   const peers = (direction === 'in' ? spec.from : spec.to) ?? [];
   return {
@@ -128,7 +143,7 @@ export function ruleFact({ number, position, spec }: RuleRecord): RuleFact {
     peers: peers.map((peer) => peerFact(tenant, peer)),
     services: servicesOf(spec),
   };
-}
+});
 
 type RateIntent = NonNullable<QosProfileRecord['spec']['in']>;
 

@@ -6,7 +6,9 @@ import { SpoofKind } from '../../apps/anti-spoof.js';
 import { ForwardDrop } from '../../apps/bridge.js';
 import { ClassifyDrop } from '../../apps/classify.js';
 import { T } from '../../apps/pipeline.js';
+import { PolicyDrop } from '../../apps/policy/sides.js';
 import { type EntryOwner, ownerText } from '../datapath/index.js';
+import type { RuleFact } from '../model/facts.js';
 import type { Names } from './names.js';
 import type { DropCounter } from './types.js';
 
@@ -126,11 +128,43 @@ const CAUSES: Readonly<Record<string, Explain>> = {
     cause: 'forward.unknown-destination',
     text: 'to a MAC address that no endpoint of the network has',
   }),
+  'policy.verdicts': (object, _table, names) => RULE_DROPS[names.rule(object)?.action ?? 'gone'],
+  'policy.policy defaults': () => ({ cause: 'policy.default', text: 'denied by the default of the policy' }),
+  'policy.tenant defaults': () => ({
+    cause: 'policy.tenant-default',
+    text: 'denied by the default of the tenant',
+  }),
+  'policy.untracked': byObject(
+    {
+      [PolicyDrop.invalid]: [
+        'invalid',
+        'to or from an endpoint with policies, of no connection that is known and not the beginning of one',
+      ],
+      [PolicyDrop.untracked]: ['untracked', 'of a DHCP client, to an endpoint with policies'],
+    },
+    'policy',
+  ),
+  'policy.receivers': () => ({
+    cause: 'policy.not-its-address',
+    text: 'answers to its MAC address and an IP address that is not its own',
+  }),
   'pipeline.miss': (_object, table) => {
     const [cause, text] = MISSES[table] ?? ['no-entry', 'no entry of the table says what to do'];
     return { cause: `miss.${cause}`, text };
   },
 };
+
+/** By the action of the rule. */
+const RULE_DROPS = {
+  deny: { cause: 'policy.rule', text: 'denied by the rule' },
+  reject: { cause: 'policy.rule', text: 'rejected by the rule' },
+  // The verdict of such a rule drops what answers connections that it let pass.
+  allow: {
+    cause: 'policy.stateless',
+    text: 'answers to connections of the stateless rule, which need a rule of their own',
+  },
+  gone: { cause: 'policy.rule', text: 'by a rule that is being deleted' },
+} as const satisfies Record<RuleFact['action'] | 'gone', Reason>;
 
 /** Of `anti-spoof.cluster`, by `SpoofKind`. */
 const SPOOFED: Readonly<Record<number, readonly [cause: string, text: string]>> = {

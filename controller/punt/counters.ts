@@ -4,6 +4,9 @@ import type { SwitchSession } from '../channel/index.js';
 import type { DatapathId } from '../model/facts.js';
 import type { Gathered } from './types.js';
 
+/** Bits of a cookie without the object: app, kind of scope and rule. */
+export const RULE_MASK = 0xffff_ffff_0000_0000n;
+
 /** Entries to be read: those of one table whose cookie has these bits. */
 export interface EntrySelection {
   readonly table: number;

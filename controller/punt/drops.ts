@@ -6,12 +6,9 @@ import type { DatapathController, EntryOwner } from '../datapath/index.js';
 import type { Pipeline } from '../datapath/pipeline.js';
 import type { DatapathId } from '../model/facts.js';
 import { type Cause, causeOf, causeOfMeter } from './causes.js';
-import { type EntrySelection, readEntries, readMeters, toNumber } from './counters.js';
+import { type EntrySelection, readEntries, readMeters, RULE_MASK, toNumber } from './counters.js';
 import type { Names } from './names.js';
 import type { DropCounter } from './types.js';
-
-/** Cookies without the object: app, kind of scope and rule. */
-const RULE_MASK = 0xffff_ffff_0000_0000n;
 
 /** Where on a switch packets may be dropped. */
 interface Places {

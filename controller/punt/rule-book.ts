@@ -6,10 +6,14 @@
 import type { Decider } from '../../apps/policy/punt.js';
 import type { DatapathId } from '../model/facts.js';
 
-/** The counters of the entry of a rule or default in one table of one switch. */
+/** A rule, or a default for one direction. */
+export type Counted = Decider & { readonly direction: 'in' | 'out' };
+
+/** The counters of an entry of a rule or default on one switch. */
 export interface Reading {
-  readonly decider: Decider;
-  readonly table: number;
+  readonly counted: Counted;
+  /** What tells the entries of one rule or default apart: its match, in short. */
+  readonly entry: string;
   /** The entry of the first packets of connections. */
   readonly isFirst: boolean;
   readonly packets: number;
@@ -33,26 +37,24 @@ interface Last {
 
 /** An entry whose age has grown by that much less than the time that went by is another one. */
 const AGE_TOLERANCE_MS = 5_000;
-const TABLES = 256;
-const KINDS: readonly Decider['kind'][] = ['rule', 'policy', 'tenant'];
 
 export class RuleBook {
   /** By switch, then by entry. */
-  readonly #last = new Map<DatapathId, Map<number, Last>>();
-  readonly #sums = new Map<number, Sums>();
+  readonly #last = new Map<DatapathId, Map<string, Last>>();
+  readonly #sums = new Map<string, Sums & { readonly counted: Counted }>();
 
   /** Takes everything that a switch holds. @param now milliseconds of a clock that does not jump */
   record(datapathId: DatapathId, readings: readonly Reading[], now: number): void {
     const before = this.#last.get(datapathId);
-    const after = new Map<number, Last>();
+    const after = new Map<string, Last>();
     this.#last.set(datapathId, after);
     for (const reading of readings) {
-      const { decider, isFirst, packets, bytes, age } = reading;
-      const key = entryKey(reading);
+      const { counted, entry, isFirst, packets, bytes, age } = reading;
+      const key = `${countedKey(counted)} ${entry}`;
       const known = before?.get(key);
       const goesOn = known !== undefined && isContinued(known, reading, now);
       const newPackets = packets - (goesOn ? known.packets : 0);
-      const sums = this.#of(decider);
+      const sums = this.#of(counted);
       sums.packets += newPackets;
       sums.bytes += bytes - (goesOn ? known.bytes : 0);
       if (isFirst) sums.connections += newPackets;
@@ -60,41 +62,36 @@ export class RuleBook {
     }
   }
 
-  sums(decider: Decider): Readonly<Sums> {
-    return this.#sums.get(deciderKey(decider)) ?? { packets: 0, bytes: 0, connections: 0 };
+  sums(counted: Counted): Readonly<Sums> {
+    const { packets, bytes, connections } = this.#sums.get(countedKey(counted)) ?? NOTHING;
+    return { packets, bytes, connections };
   }
 
-  /** Deciders that have been read and not forgotten. */
-  get deciders(): readonly Decider[] {
-    return [...this.#sums.keys()].map((key) => ({
-      kind: KINDS[key % KINDS.length] as Decider['kind'],
-      number: Math.floor(key / KINDS.length),
-    }));
+  /** What has been read and not forgotten. */
+  get counted(): readonly Counted[] {
+    return [...this.#sums.values()].map(({ counted }) => counted);
   }
 
   /** Its number may be another one's from now on. */
-  forget(decider: Decider): void {
-    this.#sums.delete(deciderKey(decider));
+  forget(counted: Counted): void {
+    this.#sums.delete(countedKey(counted));
   }
 
-  #of(decider: Decider): Sums {
-    const key = deciderKey(decider);
-    const sums = this.#sums.get(key) ?? { packets: 0, bytes: 0, connections: 0 };
+  #of(counted: Counted): Sums {
+    const key = countedKey(counted);
+    const sums = this.#sums.get(key) ?? { ...NOTHING, counted };
     this.#sums.set(key, sums);
     return sums;
   }
 }
 
+const NOTHING: Readonly<Sums> = { packets: 0, bytes: 0, connections: 0 };
+
+export function countedKey({ kind, number, direction }: Counted): string {
+  return `${kind} ${number} ${direction}`;
+}
+
 function isContinued(last: Last, { packets, bytes, age }: Reading, now: number): boolean {
   if (packets < last.packets || bytes < last.bytes) return false;
   return age + AGE_TOLERANCE_MS >= last.age + (now - last.readAt);
-}
-
-/** Numbers and not texts: there may be millions. */
-function deciderKey({ kind, number }: Decider): number {
-  return number * KINDS.length + KINDS.indexOf(kind);
-}
-
-function entryKey({ decider, table, isFirst }: Reading): number {
-  return (deciderKey(decider) * TABLES + table) * 2 + (isFirst ? 1 : 0);
 }

@@ -77,11 +77,11 @@ export interface RuleCounters {
   readonly name: string;
   readonly kind: 'rule' | 'policy-default' | 'tenant-default';
   readonly tenant: string;
-  readonly direction?: 'in' | 'out';
+  readonly direction: 'in' | 'out';
   /** Packets it decided on, of both directions of the connections. */
   readonly packets: number;
   readonly bytes: number;
-  /** First packets of connections; for deny and reject every attempt. */
+  /** First packets of connections; for deny and reject every attempt. Defaults do not tell first packets from others: 0. */
   readonly connections: number;
   /** Switches that hold it now and answered. */
   readonly switches: number;

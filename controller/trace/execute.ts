@@ -29,9 +29,10 @@ export interface ExecutableGroup {
 
 /** Entries of a switch. */
 export interface ExecutableSwitch<E extends ExecutableFlow> {
-  /** Undefined: not known. An empty table is one without entries. */
-  table(id: number): FlowTable<E> | undefined;
-  group(id: number): ExecutableGroup | undefined;
+  /** `unread`: its entries are not known. */
+  table(id: number): FlowTable<E> | 'unread';
+  /** Undefined: there is no such group. `unread`: its groups are not known. */
+  group(id: number): ExecutableGroup | 'unread' | undefined;
 }
 
 /** The fields of connection tracking (`ct_state`, `ct_nw_src`, …) of a packet that is looked up among the connections of a zone. */
@@ -78,7 +79,10 @@ interface Copy {
   table: number;
   depth: number;
   queue: number | undefined;
-  /** `exit`: no further actions but the action set. `unknown`: nothing further can be told. */
+  /**
+   * `exit`: no further actions (of the action set neither, as Open vSwitch 3.1 has it, against ovs-actions(7)). `unknown`: nothing further
+   * can be told.
+   */
   ended: 'exit' | 'unknown' | undefined;
 }
 
@@ -101,13 +105,16 @@ class Execution<E extends ExecutableFlow> {
     const copy: Copy = { packet, actionSet, stack: [...stack], table, depth, queue, ended: undefined };
     const steps: Step<E>[] = [];
     const found = this.#look(copy, table, steps);
-    if (copy.ended !== 'unknown' && copy.actionSet.length > 0) {
-      copy.ended = undefined;
-      const below: Step<E>[] = [];
-      this.#apply(actionList(copy.actionSet), copy, below);
-      steps.push({ kind: 'action_set', steps: below });
-    }
+    this.#end(copy, steps);
     return { kind: 'lookup', table, cause, ...found, steps };
+  }
+
+  /** Where a copy's pipeline ends, its action set is executed. */
+  #end(copy: Copy, steps: Step<E>[]): void {
+    if (copy.ended !== undefined || copy.actionSet.length === 0) return;
+    const below: Step<E>[] = [];
+    this.#apply(actionList(copy.actionSet), copy, below);
+    steps.push({ kind: 'action_set', steps: below });
   }
 
   /** Looks a copy up and executes what is found; the steps of the entry go into `steps`. */
@@ -119,8 +126,8 @@ class Execution<E extends ExecutableFlow> {
   ): Omit<Lookup<E>, 'kind' | 'table' | 'cause' | 'steps'> {
     const packet = new Map(copy.packet);
     const entries = this.device.table(table);
-    if (entries === undefined) {
-      steps.push({ kind: 'unread', table });
+    if (entries === 'unread') {
+      steps.push({ kind: 'unread', what: { table } });
       copy.ended = 'unknown';
       return { packet, doubtful: [] };
     }
@@ -241,7 +248,9 @@ class Execution<E extends ExecutableFlow> {
         return forgetConnection(packet);
       case 'clone': {
         const below: Step<E>[] = [];
-        this.#apply(action.actions, copied(copy), below);
+        const clone = copied(copy);
+        this.#apply(action.actions, clone, below);
+        this.#end(clone, below);
         steps.push({ kind: 'copy', steps: below });
         return;
       }
@@ -282,6 +291,11 @@ class Execution<E extends ExecutableFlow> {
 
   #group(id: number, copy: Copy, steps: Step<E>[]): void {
     const group = this.device.group(id);
+    if (group === 'unread') {
+      steps.push({ kind: 'unread', what: 'groups' });
+      copy.ended = 'unknown';
+      return;
+    }
     if (group === undefined) return unknown(copy, steps, `group ${id}, which the switch does not have`);
     const { groupType, buckets } = group;
     if (groupType === GroupType.FAST_FAILOVER) {

@@ -4,7 +4,15 @@
  * Fields that are views of the same bits are stored once, under the name of the specification: `nxm_eth_dst` is `eth_dst`, `xreg0` is
  * `reg0` above `reg1`, `vlan_tci` is `vlan_pcp` above `vlan_vid` (ovs-fields(7)).
  */
-import { canonicalOxm, F, type Field, type OxmValue } from '../../ofproto/index.js';
+import {
+  canonicalOxm,
+  F,
+  type Field,
+  fieldByName,
+  formatMatch,
+  type Match,
+  type OxmValue,
+} from '../../ofproto/index.js';
 
 /** Values by field name (`Field.name`), as unsigned numbers; a field that is not there is 0. */
 export type Packet = ReadonlyMap<string, bigint>;
@@ -122,4 +130,16 @@ export function writeMasked(packet: Map<string, bigint>, field: Field, value: bi
     const others = (packet.get(name) ?? 0n) & ~(own << at);
     packet.set(name, others | (((value >> offset) & own) << at));
   }
+}
+
+/** The packet as `ofproto/trace` takes it: ports by protocol, and no word of the absence of a VLAN tag. */
+export function packetText(packet: Packet): string {
+  const match: Match = [...packet].flatMap(([name, bits]) => {
+    const field = fieldByName(name);
+    if (field === undefined || typeof field.exactMask === 'object') return [];
+    if (field === F.vlan_vid && bits === 0n) return [];
+    return [{ field, value: typeof field.exactMask === 'bigint' ? bits : Number(bits) }];
+  });
+  const [transport = 'tp'] = /\b(?:tcp|udp|sctp)/.exec(formatMatch(match)) ?? [];
+  return formatMatch(match).replace(/\btp_(src|dst)=/g, `${transport}_$1=`);
 }

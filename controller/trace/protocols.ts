@@ -5,3 +5,6 @@ export const EtherType = { ipv4: 0x0800, ipv6: 0x86dd } as const;
 
 /** IANA protocol numbers. */
 export const IpProtocol = { icmp: 1, tcp: 6, udp: 17, icmpv6: 58, sctp: 132 } as const;
+
+/** Types of echo messages (RFC 792, RFC 4443). */
+export const IcmpEcho = { v4: { request: 8, reply: 0 }, v6: { request: 128, reply: 129 } } as const;

@@ -15,6 +15,9 @@ export interface Lookup<E> extends Found<E> {
   readonly steps: readonly Step<E>[];
 }
 
+/** What has to be given for the execution to go on. */
+export type Unread = { readonly table: number } | 'groups';
+
 export type Step<E> =
   | Lookup<E>
   /** A copy leaves by a port. */
@@ -49,8 +52,8 @@ export type Step<E> =
   | { readonly kind: 'action_set'; readonly steps: readonly Step<E>[] }
   /** A meter is passed, which drops what is above its rate. */
   | { readonly kind: 'meter'; readonly id: number }
-  /** A table whose entries were not given; this copy's way ends here for want of them. */
-  | { readonly kind: 'unread'; readonly table: number }
+  /** Entries of a table, or the groups, were not given; this copy's way ends here for want of them. */
+  | { readonly kind: 'unread'; readonly what: Unread }
   /** Something whose outcome cannot be told; this copy's way ends here. */
   | { readonly kind: 'unknown'; readonly what: string };
 

@@ -55,3 +55,35 @@ t.test('a host without the leg that its networks need', async (t) => {
   t.strictSame(problems(2), []);
   t.strictSame(events, [`solved vlan.host.no-uplink h2 ${datapathId(2)}`]);
 });
+
+t.test('hosts of a VXLAN network whose tunnel addresses are of different families', async (t) => {
+  const datapaths = new DatapathController({ pipeline, apps, numbering: new Numbering() });
+  t.teardown(() => datapaths.close());
+  const { facts } = datapaths;
+  const settled = () => {
+    datapaths.settle();
+    return [1, 2, 3].map((host) =>
+      datapaths.statusOf(datapathId(host))?.problems.map(({ code, subject }) => `${code} ${subject}`),
+    );
+  };
+  const of = (host: number) => [`vxlan.host.other-family h${host}`];
+  const vtepIpv6 = 0xfd00n << 112n;
+  setNetwork(facts, 'acme/web', 1, 'vxlan');
+  setNetwork(facts, 'acme/more', 2, 'vxlan');
+  setNetwork(facts, 'acme/lan', 3, 'vlan');
+  setHost(facts, 1, { vtepIpv4: vtep(1), uplink: 'uplink' });
+  setHost(facts, 2, { vtepIpv6: vtepIpv6 + 2n, uplink: 'uplink' });
+  setHost(facts, 3, { vtepIpv4: vtep(3), vtepIpv6: vtepIpv6 + 3n, uplink: 'uplink' });
+  for (const host of [1, 2]) setEndpoint(facts, 'acme/lan', 10 + host, { host, port: 1 });
+  setEndpoint(facts, 'acme/web', 1, { host: 1, port: 2 });
+  t.strictSame(settled(), [[], [], []], 'VLAN needs no tunnel, and nobody shares the VXLAN network');
+  for (const host of [2, 3]) setEndpoint(facts, 'acme/web', host, { host, port: 2 });
+  t.strictSame(settled(), [of(1), of(2), []], 'told to both; the one with both families reaches both');
+  t.match(datapaths.statusOf(datapathId(2))?.problems, [
+    { message: /h2 has an IPv6 tunnel address only .* IPv4 one only/, fix: /--vtep-ip/ },
+  ]);
+  for (const host of [1, 2]) setEndpoint(facts, 'acme/more', 20 + host, { host, port: 3 });
+  t.strictSame(settled(), [of(1), of(2), []], 'once, not for each network');
+  setHost(facts, 2, { vtepIpv4: vtep(2), vtepIpv6: vtepIpv6 + 2n, uplink: 'uplink' });
+  t.strictSame(settled(), [[], [], []]);
+});

@@ -92,7 +92,7 @@ t.test('drops and the counters of rules', async (t) => {
   const rules = await answering(t, {
     body: {
       items: [
-        { ...counters, name: 'acme/p', kind: 'policy-default' },
+        { ...counters, name: 'acme/p', kind: 'policy-default', direction: 'in' },
         { ...counters, name: 'acme/p/r', kind: 'rule', direction: 'in' },
         { ...counters, name: 'acme/q/r', kind: 'rule', direction: 'out' },
       ],
@@ -101,7 +101,7 @@ t.test('drops and the counters of rules', async (t) => {
   });
   const stats = await weft(rules.url, 'get', 'rules', 'acme/p', '--stats');
   t.equal(stats.exit, 0, stats.error);
-  t.match(stats.out, /^RULE .*\nacme\/p \(default\) +- +4 +9 +900 +2\nacme\/p\/r +in +4 +9 +900 +2\n$/);
+  t.match(stats.out, /^RULE .*\nacme\/p \(default\) +in +4 +9 +900 +2\nacme\/p\/r +in +4 +9 +900 +2\n$/);
   t.equal((await weft(rules.url, 'get', 'hosts', '--stats')).exit, 2);
 });
 

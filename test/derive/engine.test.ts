@@ -300,6 +300,26 @@ t.test(
   },
 );
 
+t.test('where the first is to hold, different values of one key are no conflict', async (t) => {
+  const engine = new Engine();
+  const rules = engine.input<string>('rules');
+  const decisions = engine.derive<string, string>(
+    'decisions',
+    rules,
+    (context, what, key) => context.emit(what, key),
+    { firstHolds: true },
+  );
+  rules.set('2', 'web');
+  engine.settle();
+  rules.set('1', 'web');
+  rules.set('3', 'web');
+  const { conflicts } = engine.settle();
+  t.strictSame([decisions.get('web'), conflicts, engine.conflicts()], ['1', [], []]);
+  rules.delete('1');
+  engine.settle();
+  t.equal(decisions.get('web'), '2');
+});
+
 t.test('a derivation that throws is attributed and keeps its output; the others go on', async (t) => {
   const engine = new Engine();
   const numbers = engine.input<number>('numbers');

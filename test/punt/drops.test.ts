@@ -41,6 +41,39 @@ function rig() {
     setEndpoint(facts, 'acme/web', 10 + host, { host, port: 1 });
     setEndpoint(facts, 'acme/lan', 20 + host, { host, port: 2 });
   }
+  facts.policies.set('acme/p', {
+    id: 'acme/p',
+    tenant: 'acme',
+    name: 'p',
+    number: 5,
+    tier: 10,
+    defaultIn: 'deny',
+  });
+  facts.groups.set('acme/all', {
+    id: 'acme/all',
+    tenant: 'acme',
+    name: 'all',
+    number: 1,
+    endpoints: [],
+    networks: ['acme/web'],
+    policies: ['acme/p'],
+  });
+  for (const [position, action] of (['deny', 'reject', 'allow'] as const).entries()) {
+    facts.rules.set(`acme/p/${action}`, {
+      id: `acme/p/${action}`,
+      policy: 'acme/p',
+      name: action,
+      number: position + 1,
+      direction: 'in',
+      priority: 1,
+      position,
+      action,
+      log: true,
+      stateless: action === 'allow',
+      peers: [],
+      services: [{ protocol: 6, ports: [{ first: position, last: position }] }],
+    });
+  }
   datapaths.settle();
   const names = new Names();
   for (const [input, kind] of Object.entries(KINDS) as [keyof typeof KINDS, FactChange['kind']][]) {
@@ -104,6 +137,12 @@ t.test('every drop has a cause in words', async (t) => {
   t.match(told('forward.unknown-destination'), [{ network: 'acme/web' }, { network: 'acme/lan' }]);
   t.match(told('resolution.unknown-address').length, 2, 'ARP and neighbour discovery of the VXLAN network');
   t.match(told('miss.unknown-port'), [{ table: 'classify' }]);
+  t.strictSame(
+    new Set(told('policy.rule').map(({ rule, policy, text }) => `${rule} of ${policy}: ${text}`)),
+    new Set(['acme/p/deny of acme/p: denied by the rule', 'acme/p/reject of acme/p: rejected by the rule']),
+  );
+  t.match(told('policy.stateless'), [{ rule: 'acme/p/allow' }]);
+  t.match(told('policy.default'), [{ policy: 'acme/p', table: 'ingress_policy', tenant: 'acme' }]);
   t.match(told('rate.sending'), [{ endpoint: 'acme/lan/e21', packets: 2, table: 'qos_out' }]);
   t.match(told('rate.receiving'), [{ endpoint: 'acme/lan/e21', table: 'qos_in' }]);
   t.equal(told('rate.flooding').length, 2);

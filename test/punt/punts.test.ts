@@ -318,10 +318,10 @@ t.test('equal packets of a second are one event; too many flows are counted', as
 
 t.test('sums of rules never go back', async (t) => {
   const book = new RuleBook();
-  const decider = { kind: 'rule', number: 21 } as const;
+  const counted = { kind: 'rule', number: 21, direction: 'in' } as const;
   const reading = (packets: number, age: number, more: Partial<Reading> = {}): Reading => ({
-    decider,
-    table: 1,
+    counted,
+    entry: 'new',
     isFirst: true,
     packets,
     bytes: packets * 100,
@@ -330,7 +330,7 @@ t.test('sums of rules never go back', async (t) => {
   });
   const record = (now: number, ...readings: Reading[]) => {
     book.record('1', readings, now);
-    return book.sums(decider).packets;
+    return book.sums(counted).packets;
   };
   t.equal(record(0, reading(10, 60_000)), 10);
   t.equal(record(60_000, reading(15, 120_000)), 15, 'counted on');
@@ -338,10 +338,10 @@ t.test('sums of rules never go back', async (t) => {
   t.equal(record(240_000, reading(5, 10_000)), 22, 'made anew, and past what it was before');
   t.equal(record(250_000), 22, 'gone');
   t.equal(record(260_000, reading(1, 5_000)), 23, 'and back');
-  book.record('2', [reading(7, 0), reading(3, 0, { isFirst: false })], 0);
-  t.same(book.sums(decider), { packets: 33, bytes: 3300, connections: 30 }, 'over switches');
-  t.same(book.sums({ kind: 'policy', number: 21 }).packets, 0, 'numbers of other kinds are others');
-  t.same(book.deciders, [decider]);
-  book.forget(decider);
-  t.equal(book.sums(decider).packets, 0);
+  book.record('2', [reading(7, 0), reading(3, 0, { entry: 'old', isFirst: false })], 0);
+  t.same(book.sums(counted), { packets: 33, bytes: 3300, connections: 30 }, 'over switches');
+  t.same(book.sums({ ...counted, kind: 'policy' }).packets, 0, 'numbers of other kinds are others');
+  t.same(book.counted, [counted]);
+  book.forget(counted);
+  t.equal(book.sums(counted).packets, 0);
 });

@@ -18,6 +18,7 @@ import {
 } from './addresses.js';
 import { warnOfHost } from './hosts.js';
 import type { Plan } from './plan.js';
+import { refusedTraits } from './traits.js';
 
 interface WantedEndpoint {
   readonly id: string;
@@ -83,6 +84,7 @@ function resolve(
     );
     return undefined;
   }
+  if (!readdressed && !checkTraits(plan, intent)) return undefined;
   const existing = state.get('endpoint', id);
   const asked = askedAddresses(network, intent);
   if (asked.refusals.length > 0) {
@@ -106,6 +108,17 @@ function resolve(
     if (moves.length > 0) return undefined;
   }
   return { id, intent, network, existing, readdressed, asked };
+}
+
+/** False when it has been reported, here or with the group or the profile. */
+function checkTraits(plan: Plan, intent: EndpointIntent): boolean {
+  const refusals = refusedTraits(plan.state, intent.tenant, intent);
+  for (const { member, code, message, fix, unknown } of refusals) {
+    if (unknown === undefined) plan.problems.error(intent, member, code, message, fix);
+    else if (!plan.failed(unknown.table === 'group' ? 'Group' : 'QosProfile', unknown.id))
+      plan.problems.error(intent, member, code, message, plan.didYouMean(unknown.id, unknown.table, fix));
+  }
+  return refusals.length === 0;
 }
 
 /** True when the passes would end with the record that is there already. */
@@ -169,11 +182,12 @@ function claim(plan: Plan, { id, intent, existing, readdressed, asked }: WantedE
 /** What an update leaves alone. */
 function locationOf(
   existing: EndpointRecord | undefined,
-): Pick<EndpointRecord, 'generation' | 'host' | 'interface' | 'attachUUID'> {
+): Pick<EndpointRecord, 'generation' | 'host' | 'interface' | 'attachUUID' | 'announced'> {
   if (existing === undefined) return { generation: 0 };
-  const { generation, host, attachUUID } = existing;
+  const { generation, host, attachUUID, announced } = existing;
   return {
     generation,
+    ...(announced === undefined ? {} : { announced }),
     ...(host === undefined ? {} : { host }),
     ...(existing.interface === undefined ? {} : { interface: existing.interface }),
     ...(attachUUID === undefined ? {} : { attachUUID }),

@@ -10,6 +10,7 @@ import { applyNetworks } from './networks.js';
 import { Plan } from './plan.js';
 import { applyProfiles } from './profiles.js';
 import { removeNamed, removeUnwanted } from './remove.js';
+import { warnOfRules } from './rule-warnings.js';
 import { applyRules } from './rules.js';
 import { applyTenants, checkOverlaps, warnOfKeptValues } from './tenants.js';
 
@@ -59,6 +60,7 @@ export function applyOperation(
   applyRules(plan, keepApart ? 'add' : mode);
   applyEndpoints(plan);
   warnOfUnknownMembers(plan);
+  warnOfRules(plan);
   applyBindings(plan);
   warnOfUnknownHosts(plan);
   plan.problems.throwErrors();

@@ -8,6 +8,7 @@ import { MAX_VLAN, type TenantPools } from '../pools.js';
 import { enumerate } from '../problems.js';
 import type { NetworkRecord, Subnet } from '../records.js';
 import type { Plan } from './plan.js';
+import { checkReference } from './references.js';
 import { changeSubnet } from './subnet-change.js';
 import { askedSubnet4, askedSubnet6, checkGateway4, checkGateway6 } from './subnets.js';
 import { overlapsOf } from './tenants.js';
@@ -94,6 +95,8 @@ function resolve(plan: Plan, id: string, intent: NetworkIntent): WantedNetwork |
       'leave it out, or use encapsulation: vlan',
     );
   }
+  if (intent.qos !== undefined)
+    checkReference(plan, intent, 'qos', 'QosProfile', `${intent.tenant}/${intent.qos}`);
   const ipv4 = askedSubnet4(problems, intent, existing);
   const ipv6 = askedSubnet6(problems, intent, existing, pools);
   if (problems.errors > errors || ipv4 === undefined || ipv6 === undefined) return undefined;

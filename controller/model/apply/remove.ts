@@ -61,11 +61,16 @@ export function removeUnwanted(plan: Plan, options: { keepApart: boolean }): voi
       message: `endpoints that agents had asked for go with their networks: ${enumerate(lost)}`,
     });
   }
+  const tenants = unwanted('tenant', wanted.Tenant);
   if (!options.keepApart) removeUnwantedPolicy(plan);
+  else {
+    for (const tenant of tenants)
+      for (const { kind, id } of policyObjectsOf(plan, tenant)) removePolicyObject(plan, kind, id);
+  }
   const networks = unwanted('network', wanted.Network);
   for (const id of networks) removeNetwork(plan, id);
   if (options.keepApart) for (const id of networks) settleUsers(plan, 'Network', id, false);
-  for (const id of unwanted('tenant', wanted.Tenant)) removeTenant(plan, id);
+  for (const id of tenants) removeTenant(plan, id);
   for (const id of unwanted('host', wanted.Host)) {
     if (state.get('host', id)?.spec !== undefined) removeHostIntent(plan, id, false);
   }

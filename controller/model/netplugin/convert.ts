@@ -22,14 +22,16 @@ import {
 } from './document.js';
 
 /**
- * The objects of a document. With `existing`, what the document is silent about stays as it is (`/add-config`: a tenant is
- * named again only to say where a network belongs); without it, silence means the default.
+ * The objects of a document. What it is silent about stays as it is with `kept: 'everything'` (`/add-config`: a tenant is named
+ * again only to say where a network belongs), and means the default otherwise. What it cannot say always stays.
  */
 export function toIntents(
   document: Document,
   problems: Problem[],
-  existing: State | undefined,
+  state: State,
+  kept: Existing['kept'],
 ): IntentObject[] {
+  const existing: Existing = { state, kept };
   const objects: IntentObject[] = [];
   document.Hosts.forEach((host, index) => {
     const path = `/Hosts/${index}`;
@@ -55,7 +57,7 @@ function networkAndEndpoints(
   tenant: string,
   path: string,
   problems: Problem[],
-  existing: State | undefined,
+  existing: Existing,
 ): IntentObject[] {
   const name = nameOf(network.Name, `${path}/Name`, problems);
   if (name === undefined) return [];
@@ -203,13 +205,23 @@ function prefixOf(text: string | undefined, path: string, problems: Problem[]): 
 
 const TABLES = { Tenant: 'tenant', Host: 'host', Network: 'network', Endpoint: 'endpoint' } as const;
 
-/** The object with what its present intent says where it is silent. */
+interface Existing {
+  readonly state: State;
+  readonly kept: 'everything' | 'what cannot be said';
+}
+
+/** Policy and quality of service, which the ancestor's documents know nothing of. */
+const NOT_SAID = ['defaultAction', 'qos', 'labels', 'groups', 'ports'];
+
+/** The object with what stays of its present intent. */
 function merged<T extends TenantIntent | HostIntent | NetworkIntent | EndpointIntent>(
   object: T,
-  existing: State | undefined,
+  { state, kept }: Existing,
 ): T {
-  const record = existing?.get(TABLES[object.kind], idOf(object));
-  return record?.spec === undefined ? object : { ...(record.spec as T), ...object };
+  const spec = state.get(TABLES[object.kind], idOf(object))?.spec;
+  if (spec === undefined) return object;
+  const stays = Object.entries(spec).filter(([key]) => kept === 'everything' || NOT_SAID.includes(key));
+  return { ...(Object.fromEntries(stays) as Partial<T>), ...object };
 }
 
 /** A container is bound in every network where it has an endpoint, as the ancestor does. */

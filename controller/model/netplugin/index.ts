@@ -94,7 +94,12 @@ export class NetpluginDocuments implements Netplugin {
     const { state } = this.#writer;
     const operation = () => {
       const found = [...problems];
-      const objects = toIntents(document, found, mode === 'add' ? state : undefined);
+      const objects = toIntents(
+        document,
+        found,
+        state,
+        mode === 'add' ? 'everything' : 'what cannot be said',
+      );
       const bindings = bindingsToIntents(document.HostBindings, found, state, objects, '/HostBindings');
       throwErrors(found);
       const all: readonly IntentObject[] = checkObjects([...objects, ...bindings]);

@@ -1,13 +1,17 @@
 /** What agents say of the endpoints on their hosts, one at a time. None of these looks at more than the endpoint. */
+import { withoutEmpty } from '../canonical.js';
 import { askedAddresses, type Refusal, takenBy } from '../apply/addresses.js';
 import { completeAddresses } from '../apply/endpoints.js';
+import { malformedTraits, refusedTraits, type TraitRefusal } from '../apply/traits.js';
 import { pair } from '../multi-map.js';
 import { NAME_PATTERN, NAME_RULE } from '../intents.js';
 import { refuse } from '../problems.js';
-import type { EndpointRecord, NetworkRecord } from '../records.js';
+import { sameFact } from '../record-facts.js';
+import type { EndpointRecord, NetworkRecord, Traits } from '../records.js';
 import type { State } from '../state.js';
 import type { AttachParams, DetachParams, EndpointRequestParams } from '../types.js';
 import { ModelError } from '../types.js';
+import { present } from '../views.js';
 import { attachPending, boundElsewhere, place, unplace } from './location.js';
 
 /** Finds the endpoint that an agent asks for, or makes one. Returns its id. */
@@ -85,12 +89,14 @@ function useExisting(
   if (Array.isArray(completed)) throw refusal(id, completed);
   const renamed =
     request.attachUUID !== undefined && request.attachUUID !== (record.attachUUID ?? spec.attachUUID);
-  const next =
-    renamed && request.attachUUID !== undefined
-      ? { ...completed, attachUUID: request.attachUUID }
-      : completed;
-  if (renamed || completed.ipv4 !== record.ipv4 || completed.ipv6 !== record.ipv6)
-    state.set('endpoint', id, next);
+  const announced = announcedTraits(state, id, request, record.announced);
+  const { announced: _, ...rest } = completed;
+  const next = {
+    ...rest,
+    ...(renamed && request.attachUUID !== undefined ? { attachUUID: request.attachUUID } : {}),
+    ...(announced === undefined ? {} : { announced }),
+  };
+  if (!sameFact(next, record)) state.set('endpoint', id, next);
   return id;
 }
 
@@ -113,6 +119,7 @@ function create(
       fix: 'delete some',
     });
   }
+  const announced = announcedTraits(state, id, request, undefined);
   const given = split(request);
   const { ipv4, ipv6, mac, refusals } = askedAddresses(network, given);
   throwRefusals(id, [...refusals, ...takenBy(state.indexes.pool(networkId), id, { ipv4, ipv6, mac })]);
@@ -135,6 +142,7 @@ function create(
       ...(ipv4 === undefined ? {} : { ipv4 }),
       ...(ipv6 === undefined ? {} : { ipv6 }),
       ...(attachUUID === undefined ? {} : { attachUUID }),
+      ...(announced === undefined ? {} : { announced }),
     },
     network,
     id,
@@ -146,6 +154,19 @@ function create(
   return id;
 }
 
+/** What an agent says of an endpoint: what it leaves out stays as it was. Unknown groups: the container shall not start. */
+function announcedTraits(
+  state: State,
+  id: string,
+  { tenant, labels, groups, ports, qos }: EndpointRequestParams,
+  before: Traits | undefined,
+): Traits | undefined {
+  const given = present<Traits>({ labels, groups: groups && [...groups], ports, qos });
+  throwRefusals(id, [...malformedTraits(given), ...refusedTraits(state, tenant, given)]);
+  const traits = withoutEmpty({ ...before, ...given });
+  return Object.keys(traits).length === 0 ? undefined : traits;
+}
+
 /** The request has one `ip` for both families. */
 function split({ ip, mac }: EndpointRequestParams): { ip?: string; ip6?: string; mac?: string } {
   return {
@@ -154,11 +175,11 @@ function split({ ip, mac }: EndpointRequestParams): { ip?: string; ip6?: string;
   };
 }
 
-function throwRefusals(id: string, refusals: readonly Refusal[]): void {
+function throwRefusals(id: string, refusals: readonly (Refusal | TraitRefusal)[]): void {
   if (refusals.length > 0) throw refusal(id, refusals);
 }
 
-const refusal = (id: string, refusals: readonly Refusal[]): ModelError =>
+const refusal = (id: string, refusals: readonly (Refusal | TraitRefusal)[]): ModelError =>
   new ModelError(
     refusals.map(({ member, code, message, fix }) => ({
       severity: 'error' as const,

@@ -1,0 +1,329 @@
+/**
+ * Which rule decides: the entries of `egress_policy` and `ingress_policy`. They match the tuple of the connection's first packet, for
+ * packets of both directions.
+ *
+ *     rules ──► matchers ──► applications (rule, subject) ──► entries
+ *                   └──► peers: numbers of the identities in a rule's classes ──┘
+ *
+ * A rule is one matcher; for each subject that has its policy it is one application, whose entries are in the scope of the
+ * subject. So a changed rule makes its own entries anew and no others, a new identity those of the rules that mention one of its
+ * classes, and an endpoint that joins what exists none.
+ *
+ * P identities by K services are P * K plain entries where that is few, else P + K clauses of a conjunctive match (ovs-fields(7),
+ * "Conjunctive Match Fields") and the entry it ends in.
+ */
+import type { AppDeclaration, EntryContext } from '../../controller/datapath/app.js';
+import type { ScopeName } from '../../controller/datapath/entry.js';
+import type { Collection, Context } from '../../controller/derive/index.js';
+import type { RuleFact } from '../../controller/model/facts.js';
+import { type Action, F, type Match, oxm } from '../../ofproto/index.js';
+import { R, T } from '../pipeline.js';
+import { type ClassName, peerClass, portClass, portMeant } from './classes.js';
+import type { Identities } from './identities.js';
+import { tenantOf } from './membership.js';
+import type { Numbered } from './numbers.js';
+import { rulePriority } from './priority.js';
+import { serviceMatches } from './services.js';
+import {
+  type Direction,
+  judgement,
+  portNamesOf,
+  type PortMeaning,
+  type Subject,
+  type Subjects,
+} from './subjects.js';
+
+/** What a rule in force matches; key: id of the rule. */
+interface Matcher {
+  readonly rule: number;
+  readonly direction: Direction;
+  readonly judgement: string;
+  readonly priority: number;
+  /** Sorts the rules of one priority: the first holds where two ask for one entry. */
+  readonly order: string;
+  /** Key of the identities of the other side; absent: anybody. */
+  readonly peers?: string;
+  /** Services by number; one of no parts is anything. Empty where the rule names ports only. */
+  readonly services: readonly Match[];
+  /** `6/http`. */
+  readonly portNames: readonly string[];
+  readonly tenant: string;
+}
+
+/** A rule and a subject that has it; key: the matcher's order, then the subject's number. */
+interface Application {
+  readonly matcher: Matcher;
+  readonly subject: number;
+  /** Of direction `in`: what the rule's names of ports mean to the subject. */
+  readonly ports: readonly PortMeaning[];
+}
+
+/** One clause of a rule's conjunctive match for one subject. */
+interface Clause {
+  readonly direction: Direction;
+  readonly subject: number;
+  readonly priority: number;
+  readonly part: Match;
+  readonly rule: number;
+  /** 1: the other side, 2: the service. */
+  readonly clause: number;
+}
+
+/** Entries with which a rule may be plain however it compares to a conjunctive match. */
+const PLAIN_RATIO = 4;
+const CLAUSES = 2;
+const ANYBODY: readonly [undefined] = [undefined];
+const ANYTHING: Match = [];
+
+/** Where rules of a direction stand, and which side of the connection is the subject and which the other. */
+export const SIDE = {
+  out: {
+    table: T.egress_policy,
+    verdict: T.egress_verdict,
+    next: T.ingress_policy,
+    judge: R.judgeEgress,
+    subject: R.egressSubject,
+    peer: R.destinationIdentity,
+  },
+  in: {
+    table: T.ingress_policy,
+    verdict: T.ingress_verdict,
+    next: T.admit,
+    judge: R.judgeIngress,
+    subject: R.ingressSubject,
+    peer: R.sourceIdentity,
+  },
+} as const;
+
+export function subjectScope(subject: number): ScopeName {
+  return `identity:${subject}`;
+}
+
+/** Identities that rules are about, by key of the classes they are in. */
+export type PeerLists = Collection<readonly number[]>;
+
+export interface Rules {
+  readonly matchers: Collection<Matcher>;
+  readonly peerLists: PeerLists;
+}
+
+export function declareRules(d: AppDeclaration, subjects: Subjects, identities: Identities): Rules {
+  const matchers = declareMatchers(d, subjects);
+  const peerSets = d.derive<Matcher & { readonly classes?: readonly ClassName[] }, readonly ClassName[]>(
+    'peer sets',
+    matchers,
+    (context, { peers }) => {
+      if (peers !== undefined) context.emit(peers, peers.split('\n'));
+    },
+  );
+  const peerLists = d.derive<readonly ClassName[], readonly number[]>(
+    'peers',
+    peerSets,
+    (context, classes, key) => {
+      const numbers = new Set(
+        classes.flatMap((name) => identities.having(context, name).map(({ number }) => number)),
+      );
+      context.emit(
+        key,
+        [...numbers].sort((a, b) => a - b),
+      );
+    },
+  );
+
+  const applications = d.derive<Matcher, Application>('applications', matchers, (context, matcher) => {
+    for (const { number: subject, set } of subjects.subjects.having(context, matcher.judgement)) {
+      context.emit(`${matcher.order} ${subject}`, {
+        matcher,
+        subject,
+        ports: set.ports.filter(({ name }) => matcher.portNames.includes(name)),
+      });
+    }
+  });
+
+  // Rules of one priority that match the same say the same: the first one counts it.
+  d.entries(
+    { name: 'rules', object: 'rule' },
+    applications,
+    (context, application) => ruleEntries(context, application, peerLists, identities),
+    {
+      firstHolds: true,
+    },
+  );
+
+  const clauses = d.derive<Application, Clause>(
+    'rule clauses',
+    applications,
+    (context, { matcher, subject }) => {
+      const { direction, priority, rule, order } = matcher;
+      const product = productOf(context, matcher, peerLists);
+      if (product === undefined || !isConjunctive(product)) return;
+      const emit = (clause: number, part: Match): void =>
+        context.emit(`${direction} ${subject} ${priority} ${partText(part)} ${order}`, {
+          direction,
+          subject,
+          priority,
+          part,
+          rule,
+          clause,
+        });
+      for (const peer of product.peers) emit(1, peer === undefined ? [] : [SIDE[direction].peer.match(peer)]);
+      for (const service of product.services) emit(2, service);
+    },
+  );
+  const clausesByMatch = d.index('clauses by match', clauses, (clause) => [clauseMatchText(clause)]);
+  const clauseMatches = d.derive<Clause, Omit<Clause, 'rule' | 'clause'>>(
+    'clause matches',
+    clauses,
+    (context, clause) => {
+      const { direction, subject, priority, part } = clause;
+      context.emit(clauseMatchText(clause), { direction, subject, priority, part });
+    },
+  );
+  // One entry for each match, in as many conjunctive matches as rules ask for.
+  d.entries(
+    { name: 'clauses', object: 'rule' },
+    clauseMatches,
+    (context, { direction, subject, priority, part }, key) => {
+      const { table, judge, subject: register } = SIDE[direction];
+      const taking = context.values(clausesByMatch, key).map(([, clause]) => clause);
+      context.flow(subjectScope(subject), {
+        table,
+        priority,
+        // The flag is always set here. It tells a clause from a plain entry with the same match, which cannot be one.
+        match: [judge.match(1), register.match(subject), ...part],
+        apply: taking.map(
+          ({ rule, clause }): Action => ({ type: 'conjunction', id: rule, clause, clauses: CLAUSES }),
+        ),
+        object: taking[0]?.rule ?? 0,
+      });
+    },
+  );
+  return { matchers, peerLists };
+}
+
+function declareMatchers(d: AppDeclaration, { policies, inForce }: Subjects): Collection<Matcher> {
+  return d.derive<RuleFact, Matcher>('matchers', d.facts.rules, (context, rule, id) => {
+    const { direction, position, number } = rule;
+    const key = judgement(direction, rule.policy);
+    const policy = context.get(policies, rule.policy);
+    if (policy === undefined || context.get(inForce, key) === undefined) return;
+    const tenant = tenantOf(rule.policy);
+    const services = rule.services.length === 0 ? [ANYTHING] : serviceMatches(rule.services);
+    const classes = [...new Set(rule.peers.map((peer) => peerClass(tenant, peer)))].sort();
+    context.emit(id, {
+      rule: number,
+      direction,
+      judgement: key,
+      priority: rulePriority(policy.tier, rule),
+      order: `${padded(position)} ${padded(number)}`,
+      ...(classes.length === 0 ? {} : { peers: classes.join('\n') }),
+      services,
+      portNames: [...new Set(portNamesOf(rule))].sort(),
+      tenant,
+    });
+  });
+}
+
+/** Any of these at the other end, and any of these services. */
+interface Product {
+  readonly peers: readonly (number | undefined)[];
+  readonly services: readonly Match[];
+}
+
+/** What the rule says without its names of ports; undefined where that is nothing. */
+function productOf(
+  context: Pick<Context<never>, 'get'>,
+  { peers, services }: Matcher,
+  peerLists: PeerLists,
+): Product | undefined {
+  const list = peers === undefined ? ANYBODY : (context.get(peerLists, peers) ?? []);
+  return list.length === 0 || services.length === 0 ? undefined : { peers: list, services };
+}
+
+/** True where clauses are worth it. A dimension of one has no use for them. */
+function isConjunctive({ peers, services }: Product): boolean {
+  const [p, k] = [peers.length, services.length];
+  return p > 1 && k > 1 && p * k > PLAIN_RATIO * (p + k);
+}
+
+function ruleEntries(
+  context: EntryContext,
+  application: Application,
+  peerLists: PeerLists,
+  identities: Identities,
+): void {
+  const { matcher, subject } = application;
+  const { rule, priority, direction } = matcher;
+  const { table, verdict, subject: register, peer: peerRegister } = SIDE[direction];
+  const decide = (match: Match): void =>
+    context.flow(subjectScope(subject), {
+      table,
+      priority,
+      match: [register.match(subject), ...match],
+      apply: [R.rule.set(rule)],
+      goto: verdict,
+      object: rule,
+    });
+  const plain = (peer: number | undefined, service: Match): void =>
+    decide(peer === undefined ? service : [peerRegister.match(peer), ...service]);
+
+  const product = productOf(context, matcher, peerLists);
+  if (product !== undefined) {
+    if (isConjunctive(product)) decide([oxm(F.conj_id, rule)]);
+    else for (const peer of product.peers) for (const service of product.services) plain(peer, service);
+  }
+  for (const { peer, service } of namedServices(context, application, peerLists, identities)) {
+    plain(peer, service);
+  }
+}
+
+/** What names of ports mean: to the subject where it is connected to, else to each endpoint at the other end by itself. */
+function namedServices(
+  context: EntryContext,
+  { matcher, ports }: Application,
+  peerLists: PeerLists,
+  identities: Identities,
+): readonly { readonly peer: number | undefined; readonly service: Match }[] {
+  if (matcher.portNames.length === 0) return [];
+  const { peers, direction, tenant } = matcher;
+  const list = peers === undefined ? undefined : (context.get(peerLists, peers) ?? []);
+  if (direction === 'in') {
+    const services = ports.map(({ name, port }) => portService(name, port));
+    return (list ?? ANYBODY).flatMap((peer) => services.map((service) => ({ peer, service })));
+  }
+  const allowed = list === undefined ? undefined : new Set(list);
+  return matcher.portNames.flatMap((name) => {
+    const ofName = portClass(tenant, name);
+    return identities
+      .having(context, ofName)
+      .filter(({ number }) => allowed === undefined || allowed.has(number))
+      .flatMap(({ number, set }) =>
+        set.flatMap((memberOf) => {
+          const port = portMeant(memberOf, ofName);
+          return port === undefined ? [] : [{ peer: number, service: portService(name, port) }];
+        }),
+      );
+  });
+}
+
+/** `name`: `6/http`. */
+function portService(name: string, port: number): Match {
+  const protocol = Number(name.slice(0, name.indexOf('/')));
+  const [service] = serviceMatches([{ protocol, ports: [{ first: port, last: port }] }]);
+  return service as Match;
+}
+
+function clauseMatchText({ direction, subject, priority, part }: Omit<Clause, 'rule' | 'clause'>): string {
+  return `${direction} ${subject} ${priority} ${partText(part)}`;
+}
+
+function partText(part: Match): string {
+  return part.map(({ field, value, mask }) => `${field.name}=${value}/${mask ?? ''}`).join();
+}
+
+function padded(number: number): string {
+  return String(number).padStart(10, '0');
+}
+
+/** Subjects as rules see them. */
+export type NumberedSubject = Numbered<Subject>;

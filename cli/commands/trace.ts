@@ -1,0 +1,94 @@
+/** `weft trace`. */
+import type { TraceLeg, TraceReport, TraceRequest, TraceVisit } from '../../controller/trace/report.js';
+import type { Client } from '../client.js';
+import { CommandError, Exit } from '../exit.js';
+import type { IcmpMessage } from '../options.js';
+import { plural, writeJson, writeLine } from '../output.js';
+
+export interface TraceOptions {
+  readonly from: string;
+  readonly to: string;
+  readonly tcp?: number | undefined;
+  readonly udp?: number | undefined;
+  readonly sctp?: number | undefined;
+  /** True: without a type. */
+  readonly icmp?: IcmpMessage | true | undefined;
+  readonly protocol?: number | undefined;
+  readonly sourcePort?: number | undefined;
+  readonly ipv6: boolean;
+  readonly json: boolean;
+}
+
+const ANSWER_TIMEOUT_MS = 60_000;
+
+export async function trace(client: Client, options: TraceOptions): Promise<Exit> {
+  const report = await client.get<TraceReport>('/v1/trace', {
+    query: { ...requestOf(options) },
+    timeoutMs: ANSWER_TIMEOUT_MS,
+  });
+  if (options.json) writeJson(report);
+  else writeReport(report);
+  return report.outcome === 'allowed' ? Exit.ok : Exit.notAllowed;
+}
+
+function requestOf(options: TraceOptions): TraceRequest {
+  const { from, to, tcp, udp, sctp, icmp, protocol, sourcePort, ipv6 } = options;
+  const asked = Object.entries({ tcp, udp, sctp, icmp, protocol }).filter(([, value]) => value !== undefined);
+  if (asked.length > 1) {
+    throw new CommandError(
+      Exit.usage,
+      `--${asked.map(([name]) => name).join(' and --')}: a packet has one protocol\n  fix: leave all but one out`,
+    );
+  }
+  const port = tcp ?? udp ?? sctp;
+  const [name] = asked[0] ?? ['icmp'];
+  return {
+    from,
+    to,
+    protocol: protocol === undefined ? name : String(protocol),
+    ...(ipv6 ? { family: 6 } : {}),
+    ...(port === undefined ? {} : { port }),
+    ...(sourcePort === undefined ? {} : { sourcePort }),
+    ...(typeof icmp === 'object' ? { icmpType: icmp.type, icmpCode: icmp.code } : {}),
+  };
+}
+
+function writeReport(report: TraceReport): void {
+  const { request, reply, differences, verdict } = report;
+  writeLeg('request', request);
+  if (reply !== undefined) {
+    writeLine();
+    writeLeg('answer', reply);
+  }
+  for (const { host, examples, ...counts } of differences) {
+    const found = Object.entries(counts).filter(([, count]) => count > 0);
+    writeLine(
+      `\n${host} does not hold what it should: ${found.map(([kind, count]) => `${count} ${kind}`).join(', ')}`,
+    );
+    for (const example of examples) writeLine(`  ${example}`);
+  }
+  writeLine(`\n${verdict}`);
+}
+
+function writeLeg(name: string, { packet, visits }: TraceLeg): void {
+  writeLine(`${name}: ${packet}`);
+  for (const visit of visits) writeVisit(visit);
+}
+
+function writeVisit({ host, arrival, connection, unseen, steps, departures }: TraceVisit): void {
+  writeLine(`\n${host}: in by ${arrival}, connection ${connection}`);
+  if (unseen !== undefined) writeLine(`  ${unseen}`);
+  for (const { depth, table, cause, entry, owner, conjunction, remarks } of steps) {
+    const indent = '  '.repeat(depth + 1);
+    writeLine(`${indent}${table}${cause === undefined ? '' : ` (${cause})`}: ${entry ?? 'no entry matches'}`);
+    if (owner !== undefined) writeLine(`${indent}  from ${owner}`);
+    if (conjunction !== undefined) {
+      writeLine(
+        `${indent}  by ${plural(conjunction.length, 'entry').replace('entrys', 'entries')} of a conjunctive match:`,
+      );
+      for (const part of conjunction) writeLine(`${indent}    ${part}`);
+    }
+    for (const remark of remarks) writeLine(`${indent}  ${remark}`);
+  }
+  for (const { to } of departures) writeLine(`  out to ${to}`);
+}
