@@ -4,7 +4,7 @@ import { TUNNEL_PORT, UPLINK_PORT } from '../../controller/model/facts.js';
 import type { HostFact } from '../../controller/model/facts.js';
 import { asNew } from '../../controller/trace/connection.js';
 import type { Track } from '../../controller/trace/execute.js';
-import { type Packet, SoftwareSwitch } from './software-switch.js';
+import { type Execution, type Packet, SoftwareSwitch } from './software-switch.js';
 
 /** A packet that reached a port of a host, or (host absent) a neighbour in the VLAN underlay. */
 export interface Delivery {
@@ -19,6 +19,8 @@ const WIRE_FIELDS = /^(?!reg|in_port$|tun)/;
 const MAX_HOPS = 4;
 
 export class SoftwareFabric {
+  /** What happened on each host that saw the last packet, in order. */
+  executions: Execution[] = [];
   readonly #hosts: readonly HostFact[];
   readonly #switches = new Map<string, SoftwareSwitch>();
 
@@ -37,15 +39,17 @@ export class SoftwareFabric {
    */
   send(host: string, port: number, packet: Packet, track: Track = asNew): Delivery[] {
     const deliveries: Delivery[] = [];
+    this.executions = [];
     this.#enter(host, port, packet, deliveries, 0, track);
     return deliveries;
   }
 
   /** Sends a frame into the VLAN underlay: every host with an uplink gets it. */
-  sendFromUnderlay(packet: Packet): Delivery[] {
+  sendFromUnderlay(packet: Packet, track: Track = asNew): Delivery[] {
     const deliveries: Delivery[] = [];
+    this.executions = [];
     for (const { name, uplink } of this.#hosts) {
-      if (uplink !== undefined) this.#enter(name, UPLINK_PORT, packet, deliveries, 1, asNew);
+      if (uplink !== undefined) this.#enter(name, UPLINK_PORT, packet, deliveries, 1, track);
     }
     return deliveries;
   }
@@ -73,7 +77,9 @@ export class SoftwareFabric {
     track: Track,
   ): void {
     if (hops > MAX_HOPS) throw new Error('a packet goes in a circle');
-    const { outputs } = (this.#switches.get(name) as SoftwareSwitch).execute(inPort, packet, track);
+    const execution = (this.#switches.get(name) as SoftwareSwitch).execute(inPort, packet, track);
+    this.executions.push(execution);
+    const { outputs } = execution;
     const host = this.#hosts.find((candidate) => candidate.name === name) as HostFact;
     for (const output of outputs) {
       if (output.port === TUNNEL_PORT) this.#tunnel(host, output.packet, deliveries, hops, track);
