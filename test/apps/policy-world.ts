@@ -1,7 +1,4 @@
-/**
- * Random worlds with policies, and who may say what to whom in them: an evaluator of facts as naive as it can be, which shares nothing with
- * what it judges.
- */
+/** Random worlds with policies, as facts. */
 import fc from 'fast-check';
 import type { FactInputs } from '../../controller/datapath/desired.js';
 import type {
@@ -17,8 +14,6 @@ import type {
 import { hostName, setHost, setNetwork, setPort, vtep } from './facts.js';
 
 export type Address = number | bigint;
-export type Direction = 'in' | 'out';
-
 export interface Endpoint extends EndpointFact {
   readonly tenant: string;
   readonly hostNumber: number;
@@ -32,23 +27,6 @@ export interface World {
   readonly rules: readonly RuleFact[];
   readonly sets: ReadonlyMap<string, AddressBlock>;
 }
-/** The first packet of a connection. For ICMP type and code stand where others have ports. */
-export interface Conversation {
-  readonly network: string;
-  readonly source: Address;
-  readonly destination: Address;
-  readonly protocol: number;
-  readonly sourcePort: number;
-  readonly destinationPort: number;
-}
-export interface Verdict {
-  readonly action: 'allow' | 'deny' | 'reject';
-  /** Numbers of the rules that may count it; none: a default. */
-  readonly rules: readonly number[];
-  readonly stateless: boolean;
-  readonly log: boolean;
-}
-
 export const TENANTS = ['red', 'blue'];
 export const NETWORKS = [
   { id: 'red/web', number: 1, encapsulation: 'vxlan', ipv4: 0x0a010000 },
@@ -62,10 +40,11 @@ const TCP = 6;
 const UDP = 17;
 const SCTP = 132;
 const ICMPV6 = 58;
+const ENDPOINTS = 24;
 const LABELS = ['app', 'tier', 'constructor'];
 const VALUES = ['a', 'b'];
 
-const subnet6 = (number: number): PrefixFact & { family: 6 } => ({
+export const subnet6 = (number: number): PrefixFact & { family: 6 } => ({
   family: 6,
   address: IPV6 | (BigInt(number) << 64n),
   length: 64,
@@ -164,7 +143,7 @@ const numbers = fc.record({
       endpoints: few(fc.nat(8), 2),
       networks: fc.option(fc.subarray(NETWORKS.map(({ id }) => id as string))),
       selector: fc.option(selector),
-      policies: fc.uniqueArray(fc.nat(2), { maxLength: 2 }),
+      policies: fc.uniqueArray(fc.nat(2), { minLength: 1, maxLength: 2 }),
     }),
     { minLength: 2, maxLength: 5 },
   ),
@@ -196,7 +175,7 @@ const numbers = fc.record({
       ),
       services: few(service, 3),
     }),
-    { maxLength: 14 },
+    { minLength: 5, maxLength: 16 },
   ),
   set: block,
 });
@@ -316,123 +295,62 @@ function replace<T extends { readonly id: string }>(
   facts: readonly T[],
 ): void {
   const keep = new Set(facts.map(({ id }) => id));
-  for (const [id] of [...input.entries()]) if (!keep.has(id)) input.delete(id);
+  for (const [id] of input.entries()) if (!keep.has(id)) input.delete(id);
   for (const fact of facts) input.set(fact.id, fact);
 }
 
-/** What an endpoint says to a conversation in a direction; undefined: it is not judged. */
-export function verdictOf(
-  world: World,
-  endpoint: Endpoint,
-  direction: Direction,
-  conversation: Conversation,
-): Verdict | undefined {
-  const policies = world.policies.filter(({ id }) =>
-    world.groups.some((group) => group.policies.includes(id) && isMember(endpoint, group)),
-  );
-  const rules = policies.flatMap((policy) =>
-    world.rules
-      .filter((rule) => rule.policy === policy.id && rule.direction === direction)
-      .map((rule) => ({ rule, rank: [policy.tier, rule.priority, rule.action === 'allow' ? 0 : 1] })),
-  );
-  const matching = rules.filter(({ rule }) => ruleMatches(world, endpoint, rule, conversation));
-  const best = matching.sort((a, b) => compareRanks(b.rank, a.rank))[0];
-  if (best !== undefined) {
-    const alike = matching.filter(({ rank }) => compareRanks(rank, best.rank) === 0).map(({ rule }) => rule);
-    const preferred = alike.filter(
-      ({ action, stateless }) => action === 'reject' || (action === 'allow' && !stateless),
-    );
-    const counting = preferred.length > 0 ? preferred : alike;
-    const [first] = counting;
-    return {
-      action: first!.action,
-      rules: counting.map(({ number }) => number),
-      stateless: first!.stateless && first!.action === 'allow',
-      log: first!.log,
-    };
-  }
-  const defaults = policies.flatMap(
-    ({ defaultIn, defaultOut }) => (direction === 'in' ? defaultIn : defaultOut) ?? [],
-  );
-  const closed = world.closed.includes(endpoint.tenant);
-  if (rules.length === 0 && defaults.length === 0 && !closed) return undefined;
-  const action = defaults.includes('deny') || (defaults.length === 0 && closed) ? 'deny' : 'allow';
-  return { action, rules: [], stateless: false, log: false };
-}
-
-function compareRanks(a: readonly number[], b: readonly number[]): number {
-  for (let i = 0; i < a.length; i++) if (a[i] !== b[i]) return a[i]! - b[i]!;
-  return 0;
-}
-
-export function isMember(endpoint: Endpoint, group: GroupFact): boolean {
-  if (endpoint.tenant !== group.tenant) return false;
-  if (group.endpoints.includes(endpoint.id) || endpoint.groups!.includes(group.id)) return true;
-  const inNetworks = group.networks.includes(endpoint.network);
-  if (group.selector === undefined) return inNetworks;
-  if (group.networks.length > 0 && !inNetworks) return false;
-  const labels = new Map(Object.entries(endpoint.labels!));
-  return (
-    Object.entries(group.selector.matchLabels).every(([key, value]) => labels.get(key) === value) &&
-    group.selector.expressions.every(({ key, operator, values }) => {
-      const has = labels.has(key);
-      const among = has && values.includes(labels.get(key)!);
-      return { In: among, NotIn: !among, Exists: has, DoesNotExist: !has }[operator];
-    })
-  );
-}
-
-function ruleMatches(world: World, endpoint: Endpoint, rule: RuleFact, conversation: Conversation): boolean {
-  const other = rule.direction === 'in' ? conversation.source : conversation.destination;
-  const at = world.endpoints.find(
-    ({ network, ipv4, ipv6 }) =>
-      network === conversation.network && [...ipv4, ...ipv6].includes(other as never),
-  );
-  const isPeer = rule.peers.some((peer) => {
-    switch (peer.kind) {
-      case 'group':
-        return at !== undefined && isMember(at, world.groups.find(({ id }) => id === peer.id)!);
-      case 'network':
-        return at?.network === peer.id || NETWORKS.some((of) => of.id === peer.id && inSubnet(other, of));
-      case 'addressSet':
-        return inBlock(other, world.sets.get(peer.id)!);
-      case 'block':
-        return inBlock(other, peer.block);
-    }
-  });
-  if (rule.peers.length > 0 && !isPeer) return false;
-  const connectedTo = rule.direction === 'in' ? endpoint : at;
-  const { protocol, sourcePort: type, destinationPort: port } = conversation;
-  return (
-    rule.services.length === 0 ||
-    rule.services.some((of) => {
-      if (of.protocol !== protocol) return false;
-      if (of.icmpType !== undefined)
-        return type === of.icmpType && (of.icmpCode === undefined || port === of.icmpCode);
-      if (of.ports === undefined && of.portNames === undefined) return true;
-      const named = (of.portNames ?? []).some((name) => {
-        const means = connectedTo?.namedPorts?.[name];
-        return means?.protocol === protocol && means.port === port;
-      });
-      return named || (of.ports ?? []).some(({ first, last }) => first <= port && port <= last);
-    })
-  );
-}
-
-function inSubnet(address: Address, { ipv4, number }: (typeof NETWORKS)[number]): boolean {
-  return typeof address === 'number' ? address >> 8 === ipv4 >> 8 : contains(subnet6(number), address);
-}
-
-function inBlock(address: Address, { prefixes, except }: AddressBlock): boolean {
-  return (
-    prefixes.some((prefix) => contains(prefix, address)) &&
-    !except.some((prefix) => contains(prefix, address))
-  );
-}
-
-function contains(prefix: PrefixFact, address: Address): boolean {
-  if ((prefix.family === 4) !== (typeof address === 'number')) return false;
-  const bits = prefix.family === 4 ? 32 : 128;
-  const [first, size] = [BigInt(prefix.address), 1n << BigInt(bits - prefix.length)];
-  return BigInt(address) >= first && BigInt(address) < first + size;
-}
+/** 24 endpoints, each in a group of its own; rules of one policy about many of them and many ports. */
+export const wideWorlds: fc.Arbitrary<World> = fc
+  .array(
+    fc.record({
+      groups: fc.uniqueArray(fc.nat(ENDPOINTS - 1), { minLength: 9, maxLength: 20 }),
+      ports: fc.uniqueArray(fc.nat(30), { minLength: 12, maxLength: 24 }),
+      direction: fc.constantFrom('in' as const, 'out' as const),
+      action: fc.constantFrom('allow' as const, 'allow' as const, 'deny' as const),
+      priority: fc.constantFrom(1, 2),
+    }),
+    { minLength: 2, maxLength: 9 },
+  )
+  .map((described) => ({
+    closed: [],
+    sets: new Map(),
+    endpoints: Array.from({ length: ENDPOINTS }, (_, i) => ({
+      id: `red/web/e${i + 1}`,
+      tenant: 'red',
+      network: 'red/web',
+      name: `e${i + 1}`,
+      number: i + 1,
+      mac: 0x02020a010000 + i,
+      ipv4: [0x0a010001 + i],
+      ipv6: [(0xfd00n << 112n) + BigInt(i)],
+      host: hostName(1 + (i % 2)),
+      hostNumber: 1 + (i % 2),
+      interface: `v${i + 1}`,
+      port: i + 1,
+      generation: 1,
+      labels: {},
+      groups: [`red/g${i}`, 'red/all'],
+    })),
+    groups: [...Array.from({ length: ENDPOINTS }, (_, i) => `g${i}`), 'all'].map((name, i) => ({
+      id: `red/${name}`,
+      tenant: 'red',
+      name,
+      number: i + 1,
+      endpoints: [],
+      networks: [],
+      policies: name === 'all' ? ['red/p'] : [],
+    })),
+    policies: [{ id: 'red/p', tenant: 'red', name: 'p', number: 1, tier: 10, defaultIn: 'deny' }],
+    rules: described.map(({ groups, ports, ...rest }, i) => ({
+      ...rest,
+      id: `red/p/r${i}`,
+      policy: 'red/p',
+      name: `r${i}`,
+      number: i + 1,
+      position: i,
+      log: false,
+      stateless: false,
+      peers: groups.map((group) => ({ kind: 'group' as const, id: `red/g${group}` })),
+      services: [{ protocol: 6, ports: ports.map((port) => ({ first: port * 2, last: port * 2 })) }],
+    })),
+  }));

@@ -1,6 +1,6 @@
 /**
  * Who may say what to whom, in random worlds with random policies: entries executed in this process against the naive evaluator of
- * `policy-world.ts`. Every pair of endpoints, packets of both directions, errors about them, broadcast, and forged directions.
+ * `policy-evaluator.ts`. Every pair of endpoints, packets of both directions, errors about them, broadcast, and forged directions.
  */
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
@@ -16,24 +16,13 @@ import { asInvalid, asNew, asPartOf } from '../../controller/trace/connection.js
 import type { Track } from '../../controller/trace/execute.js';
 import { stepsOf } from '../../controller/trace/steps.js';
 import { CtState } from '../../ofproto/index.js';
-import { datapathId, hostName } from './facts.js';
-import {
-  type Address,
-  type Conversation,
-  type Direction,
-  type Endpoint,
-  HOSTS,
-  type Verdict,
-  verdictOf,
-  type World,
-  worlds,
-  write,
-} from './policy-world.js';
+import { datapathId } from './facts.js';
+import { type Conversation, type Direction, type Verdict, verdictOf } from './policy-evaluator.js';
+import { type Address, type Endpoint, HOSTS, wideWorlds, type World, worlds, write } from './policy-world.js';
 import { SoftwareFabric } from './software-fabric.js';
 import type { Packet } from './software-switch.js';
 
 const RUNS = 24;
-const ENDPOINTS = 24;
 const BROADCAST_MAC = 0xffffffffffff;
 const NEIGHBOUR = { mac: 0x02ffffff0001, ipv4: 0x0a0200f0 };
 const LAN_TAG = 0x1002;
@@ -116,12 +105,16 @@ function checkVerdicts(
       .map(({ cookie }) => cookieLayout.decode(cookie).object);
     if (verdict === undefined || verdict.rules.length === 0) {
       if (met.length > 0) return `${direction}: rule ${met} counted a packet of a default`;
+      if (!passes(verdict)) punts.push(`${direction} deny ${verdict!.defaults.join(' or ')} by meter 3`);
     } else {
       if (met.length !== 1 || !verdict.rules.includes(met[0]!))
         return `${direction}: rule ${met} counted it, not one of ${verdict.rules}`;
       const rule = world.rules.find(({ number }) => number === met[0])!;
       const told = rule.action === 'reject' || (rule.log && (rule.action === 'deny' || isNew));
-      if (told) punts.push(`${direction} ${rule.action} rule ${rule.number}`);
+      if (told)
+        punts.push(
+          `${direction} ${rule.action} rule ${rule.number} by meter ${rule.action === 'reject' ? 2 : 1}`,
+        );
     }
     if (!passes(verdict)) break;
   }
@@ -129,10 +122,11 @@ function checkVerdicts(
     .flatMap(({ steps }) => stepsOf(steps, 'controller'))
     .map(({ userdata, meterId }) => {
       const { direction, verdict, decider } = decodePunt(userdata!)!;
-      if (meterId !== (verdict === 'reject' ? 2 : 1)) return `meter ${meterId}`;
-      return `${direction} ${verdict} ${decider.kind} ${decider.number}`;
+      return `${direction} ${verdict} ${decider.kind} ${decider.number} by meter ${meterId}`;
     });
-  if (told.join() !== punts.join()) return `told ${told}, not ${punts}`;
+  // Of several defaults that say the same the first is told.
+  const expectedPunts = punts.map((punt) => punt.replace(/( or policy \d+)+/, ''));
+  if (told.join() !== expectedPunts.join()) return `told ${told}, not ${expectedPunts}`;
   return undefined;
 }
 
@@ -227,7 +221,7 @@ t.test('connections between endpoints', async (t) => {
     { numRuns: RUNS },
   );
   t.comment(JSON.stringify(seen));
-  t.ok(Math.min(...Object.values(seen)) > 20, 'the worlds have something to judge');
+  t.ok(Math.min(...Object.values(seen)) > 10, 'the worlds have something to judge');
 });
 
 t.test('neighbours in the VLAN underlay, broadcast, and answers to whom nobody asked', async (t) => {
@@ -332,62 +326,6 @@ function texts(desired: DesiredTables): string[][] {
   );
 }
 
-/** 24 endpoints, each in a group of its own; rules of one policy about many of them and many ports. */
-const wideWorlds: fc.Arbitrary<World> = fc
-  .array(
-    fc.record({
-      groups: fc.uniqueArray(fc.nat(ENDPOINTS - 1), { minLength: 9, maxLength: 20 }),
-      ports: fc.uniqueArray(fc.nat(30), { minLength: 12, maxLength: 24 }),
-      direction: fc.constantFrom('in' as const, 'out' as const),
-      action: fc.constantFrom('allow' as const, 'allow' as const, 'deny' as const),
-      priority: fc.constantFrom(1, 2),
-    }),
-    { minLength: 2, maxLength: 9 },
-  )
-  .map((described) => ({
-    closed: [],
-    sets: new Map(),
-    endpoints: Array.from({ length: ENDPOINTS }, (_, i) => ({
-      id: `red/web/e${i + 1}`,
-      tenant: 'red',
-      network: 'red/web',
-      name: `e${i + 1}`,
-      number: i + 1,
-      mac: 0x02020a010000 + i,
-      ipv4: [0x0a010001 + i],
-      ipv6: [(0xfd00n << 112n) + BigInt(i)],
-      host: hostName(1 + (i % 2)),
-      hostNumber: 1 + (i % 2),
-      interface: `v${i + 1}`,
-      port: i + 1,
-      generation: 1,
-      labels: {},
-      groups: [`red/g${i}`, 'red/all'],
-    })),
-    groups: [...Array.from({ length: ENDPOINTS }, (_, i) => `g${i}`), 'all'].map((name, i) => ({
-      id: `red/${name}`,
-      tenant: 'red',
-      name,
-      number: i + 1,
-      endpoints: [],
-      networks: [],
-      policies: name === 'all' ? ['red/p'] : [],
-    })),
-    policies: [{ id: 'red/p', tenant: 'red', name: 'p', number: 1, tier: 10, defaultIn: 'deny' }],
-    rules: described.map(({ groups, ports, ...rest }, i) => ({
-      ...rest,
-      id: `red/p/r${i}`,
-      policy: 'red/p',
-      name: `r${i}`,
-      number: i + 1,
-      position: i,
-      log: false,
-      stateless: false,
-      peers: groups.map((group) => ({ kind: 'group' as const, id: `red/g${group}` })),
-      services: [{ protocol: 6, ports: ports.map((port) => ({ first: port * 2, last: port * 2 })) }],
-    })),
-  }));
-
 t.test('conjunctive matches: many at the other end by many ports', async (t) => {
   const seen = { clauses: 0, shared: 0, allowed: 0, denied: 0 };
   fc.assert(
@@ -438,9 +376,9 @@ t.test('tables are the same whatever the history, and nothing in them is undefin
         ).length;
       }
     }),
-    { numRuns: RUNS },
+    { numRuns: RUNS / 2 },
   );
-  t.ok(policyEntries > 400, `${policyEntries} entries`);
+  t.ok(policyEntries > 200, `${policyEntries} entries`);
 });
 
 const bigints = (_: string, value: unknown): unknown => (typeof value === 'bigint' ? `${value}` : value);
