@@ -7,7 +7,7 @@ import type { FlowStats } from '../../ofproto/index.js';
 import { tableOfKey } from './canonical.js';
 import { compare, type Comparison } from './compare.js';
 import { DesiredTables, type DesiredChanges, type FactInputs } from './desired.js';
-import type { DesiredEntry, QueueSpec } from './entry.js';
+import type { DesiredEntry, QueueSpec, ScopeName } from './entry.js';
 import { type SyncEnvironment, systemTimer, type Timer, WorkCounters } from './environment.js';
 import { type EntryOwner, Explainer } from './explain.js';
 import type { Pipeline } from './pipeline.js';
@@ -17,7 +17,13 @@ import { DatapathSync } from './sync.js';
 import { type Turn, TurnRecord } from './turn.js';
 import { PartEncoder, type PartOfTurn, TurnBatch } from './turn-batch.js';
 import { WholeScopes } from './whole-scopes.js';
-import type { EntryConflict, Scope } from './scopes.js';
+import type { EntryConflict, Scope, ScopedEntry } from './scopes.js';
+
+/** What a scope holds. */
+export interface ScopeEntries {
+  readonly name: ScopeName;
+  readonly entries: ReadonlyMap<string, Pick<ScopedEntry, 'entry'>>;
+}
 
 export interface DatapathControllerOptions {
   readonly pipeline: Pipeline;
@@ -191,6 +197,14 @@ export class DatapathController {
   /** What a switch is to hold. */
   desired(datapathId: DatapathId): IterableIterator<DesiredEntry> {
     return this.#desired.entries(datapathId);
+  }
+
+  /**
+   * The scopes that a switch subscribes to, each the same object for all of its subscribers: whoever looks through what many switches
+   * are to hold need not look at shared entries many times. Some entries of a shared scope may be overridden on a switch.
+   */
+  *scopesOf(datapathId: DatapathId): IterableIterator<ScopeEntries> {
+    yield* this.#desired.scopes.subscriptions(datapathId);
   }
 
   /** Queues that a host is to have on its uplinks; its agent makes them. */

@@ -1,32 +1,59 @@
 /** Reads counters of some flow entries from switches. */
 import { type FlowStats, flowStatsRequest, Meter, type MeterStats } from '../../ofproto/index.js';
 import type { SwitchSession } from '../channel/index.js';
+import type { DesiredEntry } from '../datapath/index.js';
 import type { DatapathId } from '../model/facts.js';
 import type { Gathered } from './types.js';
 
 /** Bits of a cookie without the object: app, kind of scope and rule. */
-export const RULE_MASK = 0xffff_ffff_0000_0000n;
+const RULE_MASK = 0xffff_ffff_0000_0000n;
 
-/** Entries to be read: those of one table whose cookie has these bits. */
-export interface EntrySelection {
-  readonly table: number;
-  readonly cookie: bigint;
-  readonly cookieMask: bigint;
+/** Entries to be read, by table and rule. */
+export class Selections {
+  readonly #selections = new Map<string, { readonly table: number; readonly cookie: bigint }>();
+
+  static union(parts: Iterable<Selections>): Selections {
+    const union = new Selections();
+    for (const part of parts) {
+      for (const [key, selection] of part.#selections) union.#selections.set(key, selection);
+    }
+    return union;
+  }
+
+  has(entry: DesiredFlow): boolean {
+    return this.#selections.has(keyOf(entry));
+  }
+
+  /** Selects the entry, and all others of its rule in its table. */
+  add(entry: DesiredFlow): void {
+    const { table, cookie } = entry;
+    this.#selections.set(keyOf(entry), { table, cookie: cookie & RULE_MASK });
+  }
+
+  [Symbol.iterator](): Iterator<{ readonly table: number; readonly cookie: bigint }> {
+    return this.#selections.values();
+  }
+}
+
+type DesiredFlow = DesiredEntry & { readonly kind: 'flow' };
+
+function keyOf({ table, cookie }: DesiredFlow): string {
+  return `${table} ${cookie & RULE_MASK}`;
 }
 
 /** @throws SwitchError */
 export async function readEntries(
   session: Pick<SwitchSession, 'multipart' | 'xid'>,
-  selections: readonly EntrySelection[],
+  selections: Selections,
 ): Promise<readonly FlowStats[]> {
   const replies = await Promise.all(
-    selections.map(({ table: tableId, cookie, cookieMask }) =>
+    [...selections].map(({ table: tableId, cookie }) =>
       session.multipart({
         type: 'multipart_request',
         xid: session.xid(),
         more: false,
         multipartType: 'flow',
-        body: flowStatsRequest({ tableId, cookie, cookieMask }),
+        body: flowStatsRequest({ tableId, cookie, cookieMask: RULE_MASK }),
       }),
     ),
   );

@@ -2,19 +2,20 @@
 import { T } from '../../apps/pipeline.js';
 import type { FlowStats, Instruction, MeterStats } from '../../ofproto/index.js';
 import type { SwitchSession } from '../channel/index.js';
-import type { DatapathController, EntryOwner } from '../datapath/index.js';
+import type { DatapathController, DesiredEntry, EntryOwner } from '../datapath/index.js';
 import type { Pipeline } from '../datapath/pipeline.js';
 import type { DatapathId } from '../model/facts.js';
 import { type Cause, causeOf, causeOfMeter } from './causes.js';
-import { type EntrySelection, readEntries, readMeters, RULE_MASK, toNumber } from './counters.js';
+import { readEntries, readMeters, Selections, toNumber } from './counters.js';
 import type { Names } from './names.js';
+import { type DesiredScopes, ScopeMemo } from './scope-memo.js';
 import type { DropCounter } from './types.js';
 
-/** Where on a switch packets may be dropped. */
+/** Where packets may be dropped. */
 interface Places {
-  readonly selections: readonly EntrySelection[];
+  readonly entries: Selections;
   /** By number of the meter. */
-  readonly meters: ReadonlyMap<number, MeterUse>;
+  readonly meters: Map<number, MeterUse>;
 }
 
 /** The entries that send packets through a meter. */
@@ -25,18 +26,24 @@ interface MeterUse {
 }
 
 export class DropReader {
+  readonly #places: ScopeMemo<Places>;
+
   constructor(
-    private readonly datapaths: Pick<DatapathController, 'desired' | 'ownerOf'>,
+    private readonly datapaths: DesiredScopes & Pick<DatapathController, 'ownerOf'>,
     private readonly pipeline: Pipeline,
     private readonly names: Names,
-  ) {}
+  ) {
+    this.#places = new ScopeMemo(datapaths, (entries) => this.#find(entries));
+  }
 
   /** Of one switch. @throws SwitchError */
   async read(session: Pick<SwitchSession, 'datapathId' | 'multipart' | 'xid'>): Promise<DropCounter[]> {
     const { datapathId } = session;
-    const { selections, meters } = this.#places(datapathId);
+    const places = this.#places.of(datapathId);
+    // A meter is in the scope of its host, with the entries that use it.
+    const meters = new Map(places.flatMap((place) => [...place.meters]));
     const [entries, meterStats] = await Promise.all([
-      readEntries(session, selections),
+      readEntries(session, Selections.union(places.map((place) => place.entries))),
       meters.size === 0 ? [] : readMeters(session),
     ]);
     return [
@@ -45,11 +52,11 @@ export class DropReader {
     ];
   }
 
-  /** The switch holds perhaps a hundred thousand entries; asked for are those of rules that drop. */
-  #places(datapathId: DatapathId): Places {
-    const selections = new Map<string, EntrySelection>();
+  /** A switch holds perhaps a hundred thousand entries; asked for are those of rules that drop. */
+  #find(desired: Iterable<DesiredEntry>): Places {
+    const entries = new Selections();
     const meters = new Map<number, MeterUse>();
-    for (const entry of this.datapaths.desired(datapathId)) {
+    for (const entry of desired) {
       if (entry.kind !== 'flow') continue;
       const { table, instructions } = entry;
       for (const instruction of instructions) {
@@ -60,12 +67,9 @@ export class DropReader {
         const owner = this.datapaths.ownerOf(entry.cookie);
         if (owner !== undefined) use.owners.push(owner);
       }
-      if (!this.#drops(instructions)) continue;
-      const cookie = entry.cookie & RULE_MASK;
-      const key = `${table} ${cookie}`;
-      if (!selections.has(key)) selections.set(key, { table, cookie, cookieMask: RULE_MASK });
+      if (this.#drops(instructions)) entries.add(entry);
     }
-    return { selections: [...selections.values()], meters };
+    return { entries, meters };
   }
 
   /** Packets end here, but for copies to the controller; or they go to where forged ones end. */
@@ -94,7 +98,7 @@ export class DropReader {
 
   #meter(
     datapathId: DatapathId,
-    meters: Places['meters'],
+    meters: ReadonlyMap<number, MeterUse>,
     { meterId, bands }: MeterStats,
   ): DropCounter | undefined {
     const use = meters.get(meterId);

@@ -18,7 +18,7 @@ export type * from './types.js';
 
 export interface PuntServiceOptions {
   readonly channel: Pick<ChannelListener, 'sessions' | 'onPacketIn'>;
-  readonly datapaths: Pick<DatapathController, 'status' | 'desired' | 'ownerOf'>;
+  readonly datapaths: Pick<DatapathController, 'status' | 'scopesOf' | 'counters' | 'ownerOf'>;
   readonly pipeline: Pipeline;
   readonly logger: Logger;
   /** Milliseconds between readings of the counters of rules for metrics; absent: no such metrics. */

@@ -17,6 +17,8 @@ export interface PuntsOptions {
   readonly publish: (event: PacketEvent) => void;
   /** That many packets are in no event, because too many flows were logged at once. */
   readonly lost: (packets: number) => void;
+  /** Milliseconds of a clock that does not jump, for rates. Default: `performance.now`. */
+  readonly now?: () => number;
 }
 
 /** What of a session is needed here. */
@@ -33,6 +35,7 @@ type Outcome = AnswerKind | NoAnswer | 'over-rate' | 'disconnected';
 export class Punts {
   readonly #options: PuntsOptions;
   readonly #feed: PacketFeed;
+  readonly #now: () => number;
   readonly #answerRates = new WeakMap<PuntingSwitch, TokenBucket>();
   readonly #packets = { allow: 0, deny: 0, reject: 0 };
   readonly #outcomes = new Map<Outcome, number>();
@@ -40,6 +43,7 @@ export class Punts {
 
   constructor(options: PuntsOptions) {
     this.#options = options;
+    this.#now = options.now ?? (() => performance.now());
     this.#feed = new PacketFeed({
       publish: (event) => {
         options.logger.debug({ event: 'policy.packet', packet: event }, 'a packet that policy tells of');
@@ -95,7 +99,7 @@ export class Punts {
     const answer = answerTo(frame);
     if (answer.kind === 'none') return answer.why;
     if (!session.open) return 'disconnected';
-    if (!this.#answerRate(session).take(performance.now())) return 'over-rate';
+    if (!this.#answerRate(session).take(this.#now())) return 'over-rate';
     session.send(injection(session.xid(), answer.frame, metadata));
     return answer.kind;
   }
@@ -103,7 +107,7 @@ export class Punts {
   #answerRate(session: PuntingSwitch): TokenBucket {
     const known = this.#answerRates.get(session);
     if (known !== undefined) return known;
-    const bucket = new TokenBucket(ANSWER_RATE, performance.now());
+    const bucket = new TokenBucket(ANSWER_RATE, this.#now());
     this.#answerRates.set(session, bucket);
     return bucket;
   }

@@ -1,13 +1,13 @@
 /** What rules and defaults have decided: reads the entries that decide from every switch and adds them up. */
 import { CtState, F, type FlowStats, formatMatch } from '../../ofproto/index.js';
 import type { SwitchSession } from '../channel/index.js';
-import type { DatapathController } from '../datapath/index.js';
-import type { DatapathId } from '../model/facts.js';
+import type { DatapathController, DesiredEntry } from '../datapath/index.js';
 import { tenantOf } from './causes.js';
-import { type EntrySelection, readEntries, RULE_MASK, toNumber } from './counters.js';
+import { readEntries, Selections, toNumber } from './counters.js';
 import { countedBy, DECIDING_RULES } from './decider.js';
 import type { Names } from './names.js';
 import { fieldOf } from './registers.js';
+import { type DesiredScopes, ScopeMemo } from './scope-memo.js';
 import { type Counted, countedKey, type Reading, RuleBook } from './rule-book.js';
 import type { RuleCounters } from './types.js';
 
@@ -18,15 +18,19 @@ export class RuleCounterReader {
   /** What each number meant when it was counted. */
   readonly #meanings = new Map<string, string>();
 
+  readonly #deciding: ScopeMemo<Selections>;
+
   constructor(
-    private readonly datapaths: Pick<DatapathController, 'desired' | 'ownerOf'>,
+    private readonly datapaths: DesiredScopes & Pick<DatapathController, 'ownerOf'>,
     private readonly names: Names,
     private readonly now: () => number = () => performance.now(),
-  ) {}
+  ) {
+    this.#deciding = new ScopeMemo(datapaths, (entries) => this.#find(entries));
+  }
 
   /** Reads one switch; what it holds. Readings of one switch must not overlap. @throws SwitchError */
   async read(session: Pick<SwitchSession, 'datapathId' | 'multipart' | 'xid'>): Promise<readonly Counted[]> {
-    const entries = await readEntries(session, this.#selections(session.datapathId));
+    const entries = await readEntries(session, Selections.union(this.#deciding.of(session.datapathId)));
     const readings = entries.flatMap((entry) => this.#reading(entry) ?? []);
     this.#forgetOthers(readings);
     this.#book.record(session.datapathId, readings, this.now());
@@ -55,18 +59,14 @@ export class RuleCounterReader {
   }
 
   /** Tables of policy hold many entries that do not decide; asked for are those that do. */
-  #selections(datapathId: DatapathId): readonly EntrySelection[] {
-    const selections = new Map<string, EntrySelection>();
-    for (const entry of this.datapaths.desired(datapathId)) {
-      if (entry.kind !== 'flow') continue;
-      const cookie = entry.cookie & RULE_MASK;
-      const key = `${entry.table} ${cookie}`;
-      if (selections.has(key)) continue;
+  #find(entries: Iterable<DesiredEntry>): Selections {
+    const selections = new Selections();
+    for (const entry of entries) {
+      if (entry.kind !== 'flow' || selections.has(entry)) continue;
       const rule = this.datapaths.ownerOf(entry.cookie)?.rule;
-      if (rule === undefined || !DECIDING_RULES.has(rule)) continue;
-      selections.set(key, { table: entry.table, cookie, cookieMask: RULE_MASK });
+      if (rule !== undefined && DECIDING_RULES.has(rule)) selections.add(entry);
     }
-    return [...selections.values()];
+    return selections;
   }
 
   #reading(entry: FlowStats): Reading | undefined {
