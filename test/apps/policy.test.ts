@@ -22,7 +22,7 @@ import { type Address, type Endpoint, HOSTS, wideWorlds, type World, worlds, wri
 import { SoftwareFabric } from './software-fabric.js';
 import type { Packet } from './software-switch.js';
 
-const RUNS = 24;
+const RUNS = 20;
 const BROADCAST_MAC = 0xffffffffffff;
 const NEIGHBOUR = { mac: 0x02ffffff0001, ipv4: 0x0a0200f0 };
 const LAN_TAG = 0x1002;
