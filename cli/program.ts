@@ -200,9 +200,10 @@ export function buildProgram(end: (exit: Exit) => void): Program {
     .command('watch')
     .description('show changes as they happen; drops: packets that policies drop')
     .addArgument(
-      new Argument('[what]', 'drops: packets that rules with log, and those that reject, drop').choices([
-        'drops',
-      ]),
+      new Argument(
+        '[what]',
+        'drops: packets that defaults, rules with log and rules that reject drop',
+      ).choices(['drops']),
     )
     .option('--types <LIST>', 'only these, separated by commas: object, datapath, host')
     .option('--allows', 'drops: packets that rules with log let pass as well', false)

@@ -37,7 +37,7 @@ export async function systemRoutes(server: ApiServer, context: ApiContext): Prom
           'Events: `ready` (list now, nothing after this is missed), `reset` (list again, the events since Last-Event-ID ' +
           'are not held any more), `object` {action: changed or deleted, kind, name, object?}, `datapath` and `host` ' +
           '{event, …}. A client that leaves 1 MiB unread is dropped. `packet`, only for those who name it in `types`: packets ' +
-          'that policies log or reject (their members: PacketEvent in controller/punt/types.ts); they have no id and do not come ' +
+          'that defaults deny and rules log or reject (their members: PacketEvent in controller/punt/types.ts); they have no id and do not come ' +
           'again, and a client that is behind gets `lost` {packets} in their place.',
         tags: ['system'],
         querystring: Type.Object({

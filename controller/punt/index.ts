@@ -43,6 +43,7 @@ export class PuntService {
     this.#rules = new RuleCounterReader(datapaths, this.#names);
     this.#punts = new Punts({
       names: this.#names,
+      ownerOf: (cookie) => datapaths.ownerOf(cookie),
       logger,
       publish: (event) => {
         for (const listener of this.#listeners) listener.packet(event);

@@ -7,12 +7,10 @@ import { type AnswerKind, answerTo, type NoAnswer } from './answer.js';
 import { describePacket, type PuntedPacket } from './event.js';
 import { PacketFeed } from './feed.js';
 import { injection } from './inject.js';
-import type { Names } from './names.js';
-import { puntedPacket } from './punt-of.js';
+import { type PuntLookUp, puntedPacket } from './punt-of.js';
 import type { PacketEvent } from './types.js';
 
-export interface PuntsOptions {
-  readonly names: Names;
+export interface PuntsOptions extends PuntLookUp {
   readonly logger: Logger;
   readonly publish: (event: PacketEvent) => void;
   /** That many packets are in no event, because too many flows were logged at once. */
@@ -58,12 +56,11 @@ export class Punts {
 
   /** Packet-ins that are not policy's are left to others. */
   packetIn(session: PuntingSwitch, message: PacketInMessage): void {
-    const { names } = this.#options;
-    const punted = puntedPacket(session, message, names);
+    const punted = puntedPacket(session, message, this.#options);
     if (punted === undefined) return;
     this.#packets[punted.verdict]++;
     if (punted.verdict === 'reject') this.#count(this.#answer(session, punted));
-    this.#feed.add(describePacket(punted, names, Date.now()));
+    this.#feed.add(describePacket(punted, this.#options.names, Date.now()));
   }
 
   metrics(): MetricFamily[] {

@@ -3,6 +3,7 @@ import t from 'tap';
 import { Origin, R, T } from '../../apps/pipeline.js';
 import { encodePunt, type Punt } from '../../apps/policy/punt.js';
 import { packetLine } from '../../cli/commands/packets.js';
+import type { EntryOwner } from '../../controller/datapath/index.js';
 import { createLog } from '../../controller/log.js';
 import type { FactChange } from '../../controller/model/facts.js';
 import { PacketFeed } from '../../controller/punt/feed.js';
@@ -124,6 +125,13 @@ function packetIn(punt: Punt, packet: Uint8Array, match = metadata(Origin.local)
   };
 }
 
+/** By cookie. */
+const OWNERS = new Map<bigint, EntryOwner>([
+  [1n, { rule: 'policy.verdicts', object: { kind: 'rule', number: 21 } }],
+  [2n, { rule: 'policy.policy defaults', object: { kind: 'policy', number: 5 } }],
+  [3n, { rule: 'bridge.local', object: { kind: 'endpoint', number: 21 } }],
+]);
+
 function rig() {
   const names = new Names();
   names.apply(facts);
@@ -132,6 +140,7 @@ function rig() {
   const now = 0;
   const punts = new Punts({
     names,
+    ownerOf: (cookie) => OWNERS.get(cookie),
     logger: createLog({ level: 'silent' }).component('policy'),
     publish: (event) => void events.push(event),
     lost: () => undefined,
@@ -237,9 +246,8 @@ t.test('rejected packets are answered by the way they came', async (t) => {
   t.equal(metric('weft_policy_packets_total', { verdict: 'reject' }), 502);
 });
 
-t.test('a switch without packet-in2: the cookie names the rule', async (t) => {
+t.test('a switch without packet-in2: the cookie names the rule or default', async (t) => {
   const { events, punts, session } = rig();
-  const cookie = (0x57n << 56n) | (10n << 48n) | 21n;
   const message = {
     type: 'packet_in',
     xid: 0,
@@ -247,15 +255,20 @@ t.test('a switch without packet-in2: the cookie names the rule', async (t) => {
     totalLength: 42,
     reason: 1,
     tableId: T.ingress_verdict.id,
-    cookie,
+    cookie: 1n,
     match: metadata(Origin.local),
     data: udp(),
   } as const;
   punts.packetIn(session, message);
+  punts.packetIn(session, { ...message, cookie: 2n, tableId: T.egress_policy.id });
   punts.packetIn(session, { ...message, tableId: T.forward.id });
-  punts.packetIn(session, { ...message, cookie: 21n });
-  t.match(events, [{ verdict: 'reject', rule: 'acme/p/r', direction: 'in' }]);
-  t.equal(events.length, 1);
+  punts.packetIn(session, { ...message, cookie: 3n });
+  punts.packetIn(session, { ...message, cookie: 4n });
+  t.match(events, [
+    { verdict: 'reject', rule: 'acme/p/r', direction: 'in' },
+    { verdict: 'deny', default: 'policy', policy: 'acme/p', direction: 'out' },
+  ]);
+  t.equal(events.length, 2);
 });
 
 t.test('equal packets of a second are one event; too many flows are counted', async (t) => {

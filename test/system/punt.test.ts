@@ -62,6 +62,8 @@ const intents = [
       rule('no-ntp', { direction: 'out', protocol: 'udp', ports: [123], action: 'reject' }),
     ],
   },
+  { kind: 'Policy', tenant: 'acme', name: 'closed', defaultIn: 'deny' },
+  { kind: 'Group', tenant: 'acme', name: 'closed', endpoints: ['web/closed'], policies: ['closed'] },
   {
     kind: 'Group',
     tenant: 'acme',
@@ -81,6 +83,7 @@ const PLACES = [
   ['acme/web/client', 'h1'],
   ['acme/web/near', 'h1'],
   ['acme/web/far', 'h2'],
+  ['acme/web/closed', 'h2'],
   ['acme/lan/client', 'h1'],
   ['acme/lan/far', 'h2'],
 ] as const;
@@ -153,6 +156,35 @@ t.test('a denied packet that is logged appears in the feed with names', async (t
     { cause: 'policy.rule', policy: 'acme/servers', tenant: 'acme' },
   );
   t.ok((await countersOf('acme/servers/no-telnet')).connections > 0);
+});
+
+t.test('what a default denies appears without being asked for', async (t) => {
+  const watch = new WatchProcess(server, '--endpoint', 'acme/web/closed');
+  t.teardown(() => watch.stop());
+  await until(
+    'the packet in the feed',
+    async () => {
+      await probe(client, 'udp', v4('acme/web/closed'), 9, 300);
+      return watch.packets.length > 0;
+    },
+    LONG,
+  );
+  t.match(watch.packets[0], {
+    verdict: 'deny',
+    direction: 'in',
+    default: 'policy',
+    policy: 'acme/closed',
+    protocol: 'udp',
+    destination: { endpoint: 'acme/web/closed', port: 9 },
+  });
+  const drops = await answers<DropCounter[]>('/v1/drops?tenant=acme&host=h2');
+  t.match(
+    drops.find(({ cause }) => cause === 'policy.default'),
+    { policy: 'acme/closed', table: 'ingress_policy' },
+  );
+  const byDefault = await countersOf('acme/closed');
+  t.match(byDefault, { kind: 'policy-default', direction: 'in', tenant: 'acme' });
+  t.ok(byDefault.packets > 0);
 });
 
 t.test('what a rule lets pass and logs is shown with --allows only', async (t) => {
