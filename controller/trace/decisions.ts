@@ -49,12 +49,15 @@ function decisionOf(
     case 'rule': {
       const rule = name === undefined ? undefined : facts.rules.get(name);
       if (rule === undefined) return { action, because: `rule number ${number}, which is no more` };
+      const words = `rule ${rule.name} of policy ${rule.policy}`;
+      // The verdict of a stateless rule on what answers: it needs a rule of its own.
+      const stateless = rule.action === 'allow' && !goesOn;
       return {
-        action: rule.action,
+        action: stateless ? 'deny' : rule.action,
         rule: rule.id,
         policy: rule.policy,
-        intent: `Policy ${rule.policy}, rules[${rule.position}]`,
-        because: `rule ${rule.name} of policy ${rule.policy}`,
+        intent: `Policy ${rule.policy}, rules[${placeOf(rule, facts)}]`,
+        because: stateless ? `${words}, which is stateless: answers need a rule of their own` : words,
       };
     }
     case 'policy': {
@@ -67,4 +70,11 @@ function decisionOf(
     default:
       return undefined;
   }
+}
+
+/** Index of a rule among those of its policy, in their order. */
+function placeOf({ policy, position }: RuleFact, { rules }: PolicyFacts): number {
+  let place = 0;
+  for (const [, other] of rules.entries()) if (other.policy === policy && other.position < position) place++;
+  return place;
 }

@@ -140,6 +140,8 @@ export function packetText(packet: Packet): string {
     if (field === F.vlan_vid && bits === 0n) return [];
     return [{ field, value: typeof field.exactMask === 'bigint' ? bits : Number(bits) }];
   });
-  const [transport = 'tp'] = /\b(?:tcp|udp|sctp)/.exec(formatMatch(match)) ?? [];
-  return formatMatch(match).replace(/\btp_(src|dst)=/g, `${transport}_$1=`);
+  const text = formatMatch(match);
+  const [transport = 'tp'] = /\b(?:tcp|udp|sctp)/.exec(text) ?? [];
+  const icmp = /\bicmp6\b/.test(text) ? 'icmpv6' : 'icmp';
+  return text.replace(/\btp_(src|dst)=/g, `${transport}_$1=`).replace(/\bicmp_(type|code)=/g, `${icmp}_$1=`);
 }
