@@ -53,6 +53,8 @@ export const SHORTHANDS = [
 
 /** A rule with `from`, `to` and `ports` in place of contiv's members. */
 export function withoutShorthands<R extends PolicyRule>(rule: R): R {
+  if (rule.port === undefined && SHORTHANDS.every(({ member }) => rule[member] === undefined))
+    return withoutEmpty(rule);
   const {
     fromEndpointGroup: _1,
     toEndpointGroup: _2,

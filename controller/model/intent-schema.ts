@@ -23,18 +23,26 @@ export const name = (description: string) =>
   Type.String({ pattern: NAME_PATTERN, description: `${description}: ${NAME_RULE}` });
 
 /** A name of something else, told in the description. */
-export const reference = (description: string, example: string) =>
-  Type.String({ pattern: NAME_PATTERN, description, examples: [example] });
+export const reference = (description: string, example?: string) =>
+  Type.String({
+    pattern: NAME_PATTERN,
+    description,
+    ...(example === undefined ? {} : { examples: [example] }),
+  });
 
 export const text = (description: string, example: string, options: object = {}) =>
   Type.String({ description, examples: [example], ...options });
 
 /** One of several words. */
-export const oneOf = <const T extends readonly string[]>(words: T, description: string) =>
+export const oneOf = <const T extends readonly string[]>(
+  words: T,
+  description: string,
+  options: object = {},
+) =>
   Type.Unsafe<T[number]>(
     Type.Union(
       words.map((word) => Type.Literal(word)),
-      { description },
+      { description, ...options },
     ),
   );
 

@@ -17,10 +17,17 @@ export function rememberLocations(object: object, members: () => MemberLocations
   locations.set(object, members);
 }
 
-/** The copy stands where the object stands. */
-export function copyLocations(object: object, copy: object): void {
+/** The copy stands where the object stands, or where a part of it does (`rules[2]`). */
+export function copyLocations(object: object, copy: object, part = ''): void {
   const members = locations.get(object);
-  if (members !== undefined) locations.set(copy, members);
+  if (members === undefined) return;
+  locations.set(copy, part === '' ? members : () => partOf(members(), part));
+}
+
+function partOf(members: MemberLocations | undefined, part: string): MemberLocations | undefined {
+  if (members === undefined) return undefined;
+  const inside = [...members].filter(([path]) => path.startsWith(`${part}.`) || path === part);
+  return new Map(inside.map(([path, location]) => [path.slice(part.length + 1), location]));
 }
 
 /** Places of an object and its members; undefined when it came from no file. */

@@ -1,5 +1,9 @@
-/** Intent files: YAML (any number of documents) or JSON, each holding one object or an array of them. */
+/**
+ * Intent files: YAML (any number of documents) or JSON, each holding one object or an array of them. Objects of contiv's model are
+ * taken too.
+ */
 import { isMap, isScalar, isSeq, LineCounter, type Node, parseAllDocuments } from 'yaml';
+import { contivObjects, isContiv } from './contiv.js';
 import type { IntentObject } from './intents.js';
 import { type Location, locationsOf, rememberLocations } from './locations.js';
 import type { ParseOptions, ParseResult, Problem } from './types.js';
@@ -10,7 +14,7 @@ export function parseIntents(text: string, options: ParseOptions = {}): ParseRes
   const format = options.format ?? (/^\s*[[{]/.test(text) ? 'json' : 'yaml');
   const values = format === 'json' ? readJson(text, options, problems) : readYaml(text, options, problems);
   const objects: IntentObject[] = [];
-  for (const value of values) {
+  for (const value of values.flatMap((one) => (isContiv(one) ? contivObjects(one, problems) : [one]))) {
     const result = validateObject(value);
     if ('object' in result) objects.push(result.object);
     else problems.push(...result.problems);

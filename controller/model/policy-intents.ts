@@ -156,8 +156,12 @@ const Peer = Type.Object(
   },
   closed,
 );
-const peers = (description: string, example: readonly object[]) =>
-  Type.Array(Peer, { maxItems: 1000, description, examples: [example] });
+const peers = (description: string, ...example: object[]) =>
+  Type.Array(Peer, {
+    maxItems: 1000,
+    description,
+    ...(example.length === 0 ? {} : { examples: [example] }),
+  });
 
 const action = (description: string) => oneOf(['allow', 'deny'], description);
 
@@ -167,6 +171,7 @@ const ruleMembers = {
     oneOf(
       ['in', 'out'],
       'in: connections to the members of a group with the policy; out: connections from them. Default: in',
+      { examples: ['in'] },
     ),
   ),
   priority: Type.Optional(
@@ -180,10 +185,11 @@ const ruleMembers = {
   from: Type.Optional(
     peers(
       'With direction in: any of these, each {group}, {network}, {addressSet} or {cidr, except}. Default: anybody',
-      [{ group: 'web' }, { cidr: ADDRESS, except: ['10.1.9.0/24'] }],
+      { group: 'web' },
+      { cidr: ADDRESS, except: ['10.1.9.0/24'] },
     ),
   ),
-  to: Type.Optional(peers('With direction out: as `from`', [])),
+  to: Type.Optional(peers('With direction out: as `from`')),
   protocol: Type.Optional(
     Type.Union([Type.String({ minLength: 1, maxLength: 16 }), Type.Integer({ minimum: 0, maximum: 255 })], {
       description: 'tcp, udp, sctp, icmp, icmpv6 or the number of an IP protocol. Default: any',
@@ -205,15 +211,16 @@ const ruleMembers = {
     ),
   ),
   icmpType: Type.Optional(
-    Type.Integer({ minimum: 0, maximum: 255, description: 'Of icmp or icmpv6. Default: any', examples: [] }),
+    Type.Integer({ minimum: 0, maximum: 255, description: 'Of icmp or icmpv6. Default: any' }),
   ),
   icmpCode: Type.Optional(
-    Type.Integer({ minimum: 0, maximum: 255, description: 'With icmpType. Default: any', examples: [] }),
+    Type.Integer({ minimum: 0, maximum: 255, description: 'With icmpType. Default: any' }),
   ),
   action: Type.Optional(
     oneOf(
       ['allow', 'deny', 'reject'],
       'allow, deny (drop) or reject (answer with a TCP reset or an ICMP error). Default: allow',
+      { examples: ['allow'] },
     ),
   ),
   log: Type.Optional(
@@ -228,12 +235,16 @@ const ruleMembers = {
       description: 'Judge each packet by itself: answers need a rule of their own. Default: false',
     }),
   ),
-  fromEndpointGroup: Type.Optional(reference("contiv's way to write from: [{group: …}]", '')),
-  toEndpointGroup: Type.Optional(reference("contiv's way to write to: [{group: …}]", '')),
-  fromNetwork: Type.Optional(reference("contiv's way to write from: [{network: …}]", '')),
-  toNetwork: Type.Optional(reference("contiv's way to write to: [{network: …}]", '')),
-  fromIpAddress: Type.Optional(text("contiv's way to write from: [{cidr: …}]", '', { maxLength: 64 })),
-  toIpAddress: Type.Optional(text("contiv's way to write to: [{cidr: …}]", '', { maxLength: 64 })),
+  fromEndpointGroup: Type.Optional(reference("contiv's way to write from: [{group: …}]")),
+  toEndpointGroup: Type.Optional(reference("contiv's way to write to: [{group: …}]")),
+  fromNetwork: Type.Optional(reference("contiv's way to write from: [{network: …}]")),
+  toNetwork: Type.Optional(reference("contiv's way to write to: [{network: …}]")),
+  fromIpAddress: Type.Optional(
+    Type.String({ maxLength: 64, description: "contiv's way to write from: [{cidr: …}]" }),
+  ),
+  toIpAddress: Type.Optional(
+    Type.String({ maxLength: 64, description: "contiv's way to write to: [{cidr: …}]" }),
+  ),
   port: Type.Optional(
     Type.Integer({ minimum: 0, maximum: 65_535, description: "contiv's way to write ports: […]; 0 is any" }),
   ),
@@ -342,7 +353,7 @@ export const QosProfileIntent = Type.Object(
       }),
     ),
     trust: Type.Optional(
-      Type.Boolean({ description: 'Keep the mark that an endpoint sends. Default: false', examples: [] }),
+      Type.Boolean({ description: 'Keep the mark that an endpoint sends. Default: false' }),
     ),
     queue: Type.Optional(
       Type.Integer({

@@ -5,6 +5,9 @@ import { code, GENERATED, markdownTable } from './markdown.js';
 
 interface MemberSchema {
   readonly type?: string;
+  readonly items?: MemberSchema;
+  readonly properties?: object;
+  readonly patternProperties?: Readonly<Record<string, MemberSchema>>;
   readonly const?: unknown;
   readonly anyOf?: readonly MemberSchema[];
   readonly description?: string;
@@ -68,19 +71,39 @@ function section(kind: string, { description, required, properties }: KindSchema
   ];
 }
 
-function typeOf({ type, anyOf, minimum, maximum }: MemberSchema): string {
-  if (anyOf !== undefined) return anyOf.map((one) => code(String(one.const))).join(' or ');
+function typeOf(schema: MemberSchema): string {
+  const { type, anyOf, items, minimum, maximum, patternProperties } = schema;
+  if (anyOf !== undefined)
+    return anyOf.map((one) => (one.const === undefined ? typeOf(one) : code(String(one.const)))).join(' or ');
+  if (type === 'array') return `list of ${plural(typeOf(items ?? {}))}`;
+  if (patternProperties !== undefined) {
+    const [value = {}] = Object.values(patternProperties);
+    return `map to ${typeOf(value)}`;
+  }
   const range = minimum === undefined && maximum === undefined ? '' : ` ${minimum ?? ''} to ${maximum ?? ''}`;
   return `${type ?? 'any'}${range}`;
 }
 
-const NAMES: Readonly<Record<string, string>> = { tenant: 'acme', network: 'front', host: 'h1' };
+const plural = (type: string): string => type.replace(/^(string|object)$/, '$1s');
+
+const NAMES: Readonly<Record<string, string>> = {
+  tenant: 'acme',
+  network: 'front',
+  host: 'h1',
+  policy: 'web',
+};
 const NAME_OF_KIND: Readonly<Record<string, string>> = {
   Tenant: 'acme',
   Host: 'h1',
   Network: 'front',
   Endpoint: 'web1',
   HostBinding: 'web1',
+  Group: 'web',
+  AddressSet: 'partners',
+  Tier: 'security',
+  Policy: 'web',
+  Rule: 'http',
+  QosProfile: 'gold',
 };
 
 /** An object with every member that has an example. */

@@ -3,6 +3,7 @@ import { SHORTHANDS, withoutShorthands } from '../canonical.js';
 import type { IntentObject, PeerIntent, PolicyRule, RuleIntent } from '../intents.js';
 import { addressBlock, covers, formatPrefix, parsePrefix, parsePrefixes } from '../prefixes.js';
 import { formatProtocol, hasPorts, ICMP, ICMPV6, parsePort, parseProtocol } from '../services.js';
+import { sameFact } from '../record-facts.js';
 import type { Plan } from './plan.js';
 import { checkReference } from './references.js';
 
@@ -21,23 +22,27 @@ export interface WantedRule {
 /** A rule without errors, as it is stored. */
 export interface CheckedRule extends WantedRule {
   readonly spec: RuleIntent;
+  /** It was not there, or said something else. */
+  readonly changed: boolean;
 }
 
 type Report = (member: string, code: string, message: string, fix: string) => void;
 
-/** Undefined when it has been reported. */
-export function checkRule(plan: Plan, wanted: WantedRule): RuleIntent | undefined {
-  const { rule, tenant, policy, object, prefix } = wanted;
+/**
+ * Undefined when it has been reported. What is as it was has been checked before; what it names is there, unless the request
+ * takes objects away (`recheck`).
+ */
+export function checkRule(plan: Plan, wanted: WantedRule, recheck: boolean): CheckedRule | undefined {
+  const { id, rule, tenant, policy, object, prefix } = wanted;
+  const { name, ...members } = withoutShorthands(rule);
+  const spec: RuleIntent = { ...members, kind: 'Rule', tenant, policy, name };
+  const changed = !sameFact(plan.state.get('rule', id)?.spec, spec);
   const errors = plan.problems.errors;
   const report: Report = (member, code, message, fix) =>
     plan.problems.error(object, `${prefix}${member}`, `rule.${code}`, message, fix);
   checkShorthands(rule, report);
-  const canonical = withoutShorthands(rule);
-  const protocol = checkProtocol(canonical, report);
-  checkPeers(plan, wanted, canonical, protocol, report);
-  if (plan.problems.errors > errors) return undefined;
-  const { name, ...members } = canonical;
-  return { ...members, kind: 'Rule', tenant, policy, name };
+  if (changed || recheck) checkPeers(plan, wanted, spec, checkProtocol(spec, report), report);
+  return plan.problems.errors > errors ? undefined : { ...wanted, spec, changed };
 }
 
 function checkShorthands(rule: PolicyRule, report: Report): void {
@@ -58,7 +63,7 @@ function checkShorthands(rule: PolicyRule, report: Report): void {
 }
 
 function checkProtocol(
-  { protocol: value, ports = [], icmpType, icmpCode }: PolicyRule,
+  { protocol: value, ports = [], icmpType, icmpCode }: RuleIntent,
   report: Report,
 ): number | undefined {
   const protocol = value === undefined ? undefined : parseProtocol(value);
@@ -91,7 +96,7 @@ function checkProtocol(
 function checkPeers(
   plan: Plan,
   { tenant, object, prefix }: WantedRule,
-  rule: PolicyRule,
+  rule: RuleIntent,
   protocol: number | undefined,
   report: Report,
 ): void {

@@ -10,6 +10,12 @@ import { Shadows } from './shadows.js';
 /** Told one by one; of more only their number. */
 const MOST_TOLD = 100;
 
+/** Of a policy with more rules than that, only those are looked at that the request changes. */
+const LARGE_POLICY = 100;
+
+const isLarge = ({ state }: Plan, { tenant, policy }: CheckedRule): boolean =>
+  state.indexes.policy.rulesOfPolicy.get(`${tenant}/${policy}`).size > LARGE_POLICY;
+
 /** After everything else has been worked out. */
 export function warnOfRules(plan: Plan): void {
   let told = 0;
@@ -24,8 +30,9 @@ export function warnOfRules(plan: Plan): void {
     const path = `${prefix}${member}`.replace(/\.$/, '');
     if (told <= MOST_TOLD) plan.problems.warn(object, path, `rule.${code}`, message, fix);
   };
-  const shadows = new Shadows(plan);
-  for (const rule of plan.rules) {
+  const rules = plan.rules.filter((rule) => rule.changed || !isLarge(plan, rule));
+  const shadows = new Shadows(plan, rules);
+  for (const rule of rules) {
     const record = plan.state.get('rule', rule.id);
     if (record === undefined) continue;
     const fact = ruleFact(record);

@@ -23,7 +23,9 @@ export function applyRules(plan: Plan, mode: 'add' | 'replace'): void {
   const unwanted: string[] = [];
   const byPolicy = wantedByPolicy(plan, mode);
   for (const [policy, { all, rules }] of byPolicy) {
-    const checked = rules.map((wanted) => check(plan, wanted)).filter((rule) => rule !== undefined);
+    const checked = rules
+      .map((wanted) => checkRule(plan, wanted, mode === 'replace'))
+      .filter((rule) => rule !== undefined);
     const positions = all ? orderedPositions(plan, checked) : appendedPositions(plan, policy, checked);
     for (const [index, rule] of checked.entries()) store(plan, rule, positions[index] as number);
     if (!all) continue;
@@ -106,11 +108,6 @@ function rulesOf(plan: Plan, id: string, policy: PolicyIntent): WantedRule[] {
     });
   }
   return rules;
-}
-
-function check(plan: Plan, wanted: WantedRule): CheckedRule | undefined {
-  const spec = checkRule(plan, wanted);
-  return spec && { ...wanted, spec };
 }
 
 /** Places in the order given; of what stands behind the first few, as many as possible stay as they are. */

@@ -6,6 +6,7 @@ import type { AddressBlock, Peer, RuleFact, Service } from '../facts.js';
 import { addressSetFact, ruleFact } from '../policy-facts.js';
 import { anyCovers, covers } from '../prefixes.js';
 import type { Plan } from './plan.js';
+import type { CheckedRule } from './rule-check.js';
 
 export interface Shadow {
   readonly code: string;
@@ -18,16 +19,17 @@ const BUDGET = 2_000_000;
 
 export class Shadows {
   readonly #plan: Plan;
-  readonly #wanted: ReadonlySet<string>;
+  readonly #judged: ReadonlySet<string>;
   readonly #policies = new Map<string, Candidates>();
   #left = BUDGET;
 
-  constructor(plan: Plan) {
+  /** @param judged rules that `of` will be asked about: what one of them says of another is told there */
+  constructor(plan: Plan, judged: readonly CheckedRule[]) {
     this.#plan = plan;
-    this.#wanted = new Set(plan.rules.map(({ id }) => id));
+    this.#judged = new Set(judged.map(({ id }) => id));
   }
 
-  /** The rule that stands before this one, and rules outside of the request that this one stands before; one of each. */
+  /** The rule that stands before this one, and of those that are not judged one that this one stands before; one of each. */
   *of(rule: RuleFact): Iterable<Shadow> {
     let above: RuleFact | undefined;
     let below: RuleFact | undefined;
@@ -35,7 +37,7 @@ export class Shadows {
       if (this.#left-- <= 0) return;
       if (other.id === rule.id || other.direction !== rule.direction) continue;
       if (above === undefined && decidesBefore(other, rule) && this.#coversAll(other, rule)) above = other;
-      else if (below === undefined && !this.#wanted.has(other.id)) {
+      else if (below === undefined && !this.#judged.has(other.id)) {
         if (decidesBefore(rule, other) && this.#coversAll(rule, other)) below = other;
       }
       if (above !== undefined && below !== undefined) break;
