@@ -5,14 +5,15 @@ import type { Packet } from './packet.js';
 import { EtherType, IpProtocol } from './protocols.js';
 
 /**
- * Source and destination port of a packet, by protocol; for ICMP its type and code. The userspace datapath of Open vSwitch 3.1 keeps no
- * ports of SCTP.
+ * Source and destination port of a packet, by protocol; for ICMP its type and code, as Open vSwitch has it. (Its userspace datapath of 3.1
+ * keeps no ports of SCTP; the kernel does. Entries that ask for them decide by the packet's own.)
  */
 const TRANSPORT: Readonly<Record<number, readonly [string, string] | undefined>> = {
   [IpProtocol.icmp]: [F.icmpv4_type.name, F.icmpv4_code.name],
   [IpProtocol.tcp]: [F.tcp_src.name, F.tcp_dst.name],
   [IpProtocol.udp]: [F.udp_src.name, F.udp_dst.name],
   [IpProtocol.icmpv6]: [F.icmpv6_type.name, F.icmpv6_code.name],
+  [IpProtocol.sctp]: [F.sctp_src.name, F.sctp_dst.name],
 };
 
 /** Addresses, protocol and ports of a packet, as the `ct_` fields have them for a connection that it begins. */
