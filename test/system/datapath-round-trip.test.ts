@@ -1,15 +1,10 @@
 /** Every kind of entry, through a real Open vSwitch and back: read again, it is what was asked for. */
-import t, { type Test } from 'tap';
+import t from 'tap';
 import { apps, pipeline } from '../../apps/index.js';
-import { ChannelListener, Numbering, type SwitchSession } from '../../controller/channel/index.js';
-import { compare } from '../../controller/datapath/compare.js';
 import { DesiredTables } from '../../controller/datapath/desired.js';
 import { flowKey, groupKey, meterKey } from '../../controller/datapath/canonical.js';
 import type { DesiredEntry } from '../../controller/datapath/entry.js';
-import { ModificationList } from '../../controller/datapath/modifications.js';
-import { readFlows, readGroupsAndMeters } from '../../controller/datapath/read.js';
 import { ScopeTables } from '../../controller/datapath/scopes.js';
-import { PartEncoder } from '../../controller/datapath/turn-batch.js';
 import {
   type Action,
   F,
@@ -23,45 +18,10 @@ import {
   Port,
 } from '../../ofproto/index.js';
 import { datapathId, setEndpoint, setHost, setNetwork, setPort } from '../apps/facts.js';
-import { OpenVSwitch } from '../support/open-vswitch.js';
-import { waitFor } from '../support/wait-for.js';
+import { RoundTrips } from './round-trip-support.js';
 
-const ovs = await OpenVSwitch.start();
-t.teardown(() => ovs.stop());
-const numbering = new Numbering();
-const listener = new ChannelListener({ host: '127.0.0.1', port: 0, numbering });
-t.teardown(() => listener.close());
-const { port } = await listener.listen();
-
-async function connectedBridge(name: string, id: string): Promise<SwitchSession> {
-  await ovs.addBridge(name, id);
-  await ovs.setController(name, port);
-  return waitFor(`session of ${name}`, () => listener.sessions.get(id));
-}
-
-/** Installs the desired table and returns the comparison with what the switch gives back. */
-async function roundTrip(t: Test, session: SwitchSession, scopes: ScopeTables, id: string) {
-  const list = new ModificationList();
-  for (const after of scopes.effectiveEntries(id)) list.add({ key: after.key, before: undefined, after });
-  const encoder = new PartEncoder(numbering);
-  const result = await session.transact(encoder.transaction([encoder.encode(list)]));
-  const json = (value: unknown) =>
-    JSON.stringify(value, (_, member) => (typeof member === 'bigint' ? `${member}` : member));
-  t.strictSame(
-    result.errors.map(({ name, modification }) => `${name} ${json(modification)}`),
-    [],
-  );
-  t.equal(result.committed, true);
-  const actual = { flows: await readFlows(session, 10_000), ...(await readGroupsAndMeters(session, 10_000)) };
-  const comparison = await compare(actual, id, scopes, () => false);
-  const held = new Map(actual.flows.map((flow) => [flowKey(flow.tableId, flow.priority, flow.match), flow]));
-  for (const { entry } of comparison.examples) {
-    const key = entry.kind === 'flow' ? flowKey(entry.table, entry.priority, entry.match) : '';
-    t.comment('differs', json({ entry, held: held.get(key) ?? actual.groups }));
-  }
-  t.strictSame(comparison.difference, { missing: 0, extra: 0, changed: 0, foreign: 0 });
-  return comparison;
-}
+const trips = await RoundTrips.start();
+t.teardown(() => trips.stop());
 
 t.test('what the apps derive', async (t) => {
   const desired = new DesiredTables({ pipeline, apps });
@@ -81,8 +41,8 @@ t.test('what the apps derive', async (t) => {
     }
   }
   t.strictSame(desired.settle().settlement.failures, []);
-  const session = await connectedBridge('br-apps', datapathId(1));
-  const { read } = await roundTrip(t, session, desired.scopes, datapathId(1));
+  const session = await trips.connectedBridge('br-apps', datapathId(1));
+  const { read } = await trips.roundTrip(t, session, desired.scopes, datapathId(1));
   t.ok(read > 60, `${read} entries`);
 });
 
@@ -400,7 +360,7 @@ t.test('every kind of match, instruction, action, group and meter', async (t) =>
   for (const [i, [match, instructions]] of INSTRUCTIONS.entries()) flow(2, i + 1, match, instructions);
   for (const group of GROUPS) scopes.put(rule, 'global', groupKey((group as { id: number }).id), group);
   for (const meter of METERS) scopes.put(rule, 'global', meterKey((meter as { id: number }).id), meter);
-  const session = await connectedBridge('br-all', id);
-  const { read } = await roundTrip(t, session, scopes, id);
+  const session = await trips.connectedBridge('br-all', id);
+  const { read } = await trips.roundTrip(t, session, scopes, id);
   t.equal(read, MATCHES.length + INSTRUCTIONS.length + GROUPS.length + METERS.length);
 });
