@@ -117,8 +117,8 @@ export interface ApiBackend {
   onEvent(listener: (event: ControllerEvent) => void): () => void;
   /** The returned function ends the calls. */
   onPackets(listener: PacketListener): () => void;
-  /** Asks the switches why and how much they have dropped. */
-  drops(): Promise<Gathered<DropCounter>>;
+  /** Asks the switches, or that of one host, why and how much they have dropped. */
+  drops(host?: string): Promise<Gathered<DropCounter>>;
   /** Asks the switches what rules and defaults have decided. */
   ruleCounters(): Promise<Gathered<RuleCounters>>;
   /** Read at every scrape of `/metrics`. */

@@ -4,15 +4,15 @@ import type { PacketEvent } from '../punt/types.js';
 import type { ApiContext, ApiServer } from './context.js';
 import { ApiError } from './errors.js';
 import { withDeadline } from './limits.js';
-import { ERRORS } from './schemas.js';
+import { ERRORS, NOT_FOUND } from './schemas.js';
 import { DropsAnswer, RuleCountersAnswer } from './schemas-packets.js';
 
-const name = (description: string) => Type.Optional(Type.String({ maxLength: 200, description }));
+const filter = (description: string) => Type.Optional(Type.String({ maxLength: 200, description }));
 
 /** Which packets an event stream is about. */
 export const PacketQuery = {
-  tenant: name('Packets: only those of this tenant'),
-  endpoint: name('Packets: only those from or to this endpoint, TENANT/NETWORK/ENDPOINT'),
+  tenant: filter('Packets: only those of this tenant'),
+  endpoint: filter('Packets: only those from or to this endpoint, TENANT/NETWORK/ENDPOINT'),
   verdict: Type.Optional(
     Type.String({
       pattern: '^(allow|deny|reject)(,(allow|deny|reject))*$',
@@ -51,25 +51,26 @@ export async function packetRoutes(server: ApiServer, context: ApiContext): Prom
           '`countedAgain` is set went on to an entry about their sender and are counted there too.',
         tags: ['policy'],
         querystring: Type.Object({
-          host: name('Only those of this host'),
-          tenant: name('Only those about this tenant'),
-          endpoint: name('Only those about this endpoint, TENANT/NETWORK/ENDPOINT'),
+          host: filter('Only those of this host'),
+          tenant: filter('Only those about this tenant'),
+          endpoint: filter('Only those about this endpoint, TENANT/NETWORK/ENDPOINT'),
           all: Type.Boolean({ default: false, description: 'Those that have dropped nothing as well' }),
         }),
-        response: { 200: DropsAnswer, ...ERRORS },
+        response: { 200: DropsAnswer, ...ERRORS, ...NOT_FOUND },
       },
     },
     async ({ query: { host, tenant, endpoint, all } }) => {
-      const { items, silent } = await answered('reading drops', backend.drops());
+      mustBe('Host', host);
+      mustBe('Endpoint', endpoint);
+      const { items, silent } = await answered('reading drops', backend.drops(host));
       return {
         items: items.filter(
           (drop) =>
-            (host === undefined || drop.host === host) &&
             (tenant === undefined || drop.tenant === tenant) &&
             (endpoint === undefined || drop.endpoint === endpoint) &&
             (all || drop.packets > 0),
         ),
-        silent: silent.filter((one) => host === undefined || one.host === host),
+        silent,
       };
     },
   );
@@ -83,8 +84,8 @@ export async function packetRoutes(server: ApiServer, context: ApiContext): Prom
           'Summed over the switches, and counted on when a switch or its connection starts again, as far as it had been read before.',
         tags: ['policy'],
         querystring: Type.Object({
-          tenant: name('Only those of this tenant'),
-          policy: name('Only those of this policy, TENANT/POLICY'),
+          tenant: filter('Only those of this tenant'),
+          policy: filter('Only those of this policy, TENANT/POLICY'),
         }),
         response: { 200: RuleCountersAnswer, ...ERRORS },
       },
@@ -101,6 +102,13 @@ export async function packetRoutes(server: ApiServer, context: ApiContext): Prom
       };
     },
   );
+
+  function mustBe(kind: 'Host' | 'Endpoint', name: string | undefined): void {
+    if (name === undefined || backend.model.get(kind, name) !== undefined) return;
+    throw new ApiError(404, 'object.not-found', `there is no ${kind} ${name}`, {
+      fix: 'hosts are named HOST, endpoints TENANT/NETWORK/ENDPOINT',
+    });
+  }
 
   async function answered<T>(what: string, work: Promise<T>): Promise<T> {
     if (context.stopping) throw new ApiError(503, 'http.stopping', 'the controller is stopping');

@@ -169,8 +169,8 @@ export class WiredController implements Controller {
     return this.#punts.onPackets(listener);
   }
 
-  async drops(): Promise<Gathered<DropCounter>> {
-    return await this.#punts.drops();
+  async drops(host?: string): Promise<Gathered<DropCounter>> {
+    return await this.#punts.drops(host);
   }
 
   async ruleCounters(): Promise<Gathered<RuleCounters>> {

@@ -46,7 +46,13 @@ export class PacketFeed {
     } else {
       this.#lost++;
     }
-    this.#cancel ??= this.#options.after(this.#options.windowMs, () => this.#endWindow());
+    this.#watch();
+  }
+
+  /** Takes note of packets that nobody looked at. */
+  lose(packets: number): void {
+    this.#lost += packets;
+    this.#watch();
   }
 
   /** Tells what is untold and ends the timer. */
@@ -60,9 +66,11 @@ export class PacketFeed {
   #endWindow(): void {
     this.#cancel = undefined;
     this.#tell();
-    if (this.#flows.size > 0) {
-      this.#cancel = this.#options.after(this.#options.windowMs, () => this.#endWindow());
-    }
+    if (this.#flows.size > 0) this.#watch();
+  }
+
+  #watch(): void {
+    this.#cancel ??= this.#options.after(this.#options.windowMs, () => this.#endWindow());
   }
 
   #tell(): void {

@@ -34,6 +34,8 @@ export class PuntService {
   readonly #listeners = new Set<PacketListener>();
   readonly #ruleMetrics: RuleMetrics | undefined;
   readonly #stop: () => void;
+  /** Readings under way: whoever asks for one meanwhile gets its result, so that switches are not asked faster than they answer. */
+  readonly #readingDrops = new Map<string | undefined, Promise<Gathered<DropCounter>>>();
   #readingRules: Promise<Gathered<RuleCounters>> | undefined;
 
   constructor(options: PuntServiceOptions) {
@@ -70,12 +72,20 @@ export class PuntService {
     return () => void this.#listeners.delete(listener);
   }
 
-  /** Reads what every switch has dropped, and why. */
-  async drops(): Promise<Gathered<DropCounter>> {
-    return await this.#gather((session) => this.#drops.read(session));
+  /** Reads what every switch has dropped, and why; or that of one host. */
+  async drops(host?: string): Promise<Gathered<DropCounter>> {
+    const underWay = this.#readingDrops.get(host);
+    if (underWay !== undefined) return await underWay;
+    const reading = this.#gather((session) => this.#drops.read(session), host);
+    this.#readingDrops.set(host, reading);
+    try {
+      return await reading;
+    } finally {
+      this.#readingDrops.delete(host);
+    }
   }
 
-  /** Reads what rules and defaults have decided. Whoever asks while a reading is under way gets its result. */
+  /** Reads what rules and defaults have decided. */
   async ruleCounters(): Promise<Gathered<RuleCounters>> {
     this.#readingRules ??= this.#readRules().finally(() => {
       this.#readingRules = undefined;
@@ -103,10 +113,14 @@ export class PuntService {
     return { items: this.#rules.counters(items), silent };
   }
 
-  async #gather<T>(read: Parameters<typeof gather<T>>[3]): Promise<Gathered<T>> {
+  async #gather<T>(read: Parameters<typeof gather<T>>[3], host?: string): Promise<Gathered<T>> {
     const { channel, datapaths } = this.#options;
-    const claimed = datapaths.status().filter(({ state }) => state !== 'unclaimed');
-    const ids: DatapathId[] = claimed.map(({ datapathId }) => datapathId);
-    return await gather(ids, channel.sessions, (datapathId) => this.#names.host(datapathId), read);
+    const hostOf = (datapathId: DatapathId) => this.#names.host(datapathId);
+    const asked = datapaths
+      .status()
+      .filter(({ state }) => state !== 'unclaimed')
+      .map(({ datapathId }) => datapathId)
+      .filter((datapathId) => host === undefined || hostOf(datapathId) === host);
+    return await gather(asked, channel.sessions, hostOf, read);
   }
 }

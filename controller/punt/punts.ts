@@ -13,7 +13,7 @@ import type { PacketEvent } from './types.js';
 export interface PuntsOptions extends PuntLookUp {
   readonly logger: Logger;
   readonly publish: (event: PacketEvent) => void;
-  /** That many packets are in no event, because too many flows were logged at once. */
+  /** That many packets are in no event, because too many came at once. */
   readonly lost: (packets: number) => void;
   /** Milliseconds of a clock that does not jump, for rates. Default: `performance.now`. */
   readonly now?: () => number;
@@ -28,12 +28,19 @@ export type PuntingSwitch = Pick<SwitchSession, 'datapathId' | 'ports' | 'open' 
  */
 const ANSWER_RATE = { perSecond: 200, burst: 200 };
 
+/**
+ * Packets looked at per second, of all switches together: a tenth of what one core can do. A thousand switches at the limits of their meters
+ * send more, and what the controller is for must not wait for it.
+ */
+const TOTAL_RATE = { perSecond: 5_000, burst: 5_000 };
+
 type Outcome = AnswerKind | NoAnswer | 'over-rate' | 'disconnected';
 
 export class Punts {
   readonly #options: PuntsOptions;
   readonly #feed: PacketFeed;
   readonly #now: () => number;
+  readonly #totalRate: TokenBucket;
   readonly #answerRates = new WeakMap<PuntingSwitch, TokenBucket>();
   readonly #packets = { allow: 0, deny: 0, reject: 0 };
   readonly #outcomes = new Map<Outcome, number>();
@@ -42,6 +49,7 @@ export class Punts {
   constructor(options: PuntsOptions) {
     this.#options = options;
     this.#now = options.now ?? (() => performance.now());
+    this.#totalRate = new TokenBucket(TOTAL_RATE, this.#now());
     this.#feed = new PacketFeed({
       publish: (event) => {
         options.logger.debug({ event: 'policy.packet', packet: event }, 'a packet that policy tells of');
@@ -59,6 +67,11 @@ export class Punts {
     const punted = puntedPacket(session, message, this.#options);
     if (punted === undefined) return;
     this.#packets[punted.verdict]++;
+    if (!this.#totalRate.take(this.#now())) {
+      if (punted.verdict === 'reject') this.#count('over-rate');
+      this.#feed.lose(1);
+      return;
+    }
     if (punted.verdict === 'reject') this.#count(this.#answer(session, punted));
     this.#feed.add(describePacket(punted, this.#options.names, Date.now()));
   }
@@ -81,7 +94,7 @@ export class Punts {
       },
       {
         name: 'weft_policy_packets_untold_total',
-        help: 'Packets of policy that are in no event, because too many flows were logged at once.',
+        help: 'Packets of policy that are in no event, because too many came at once.',
         type: 'counter',
         samples: [{ value: this.#lost }],
       },

@@ -36,8 +36,21 @@ async function api(t: Test, { settings = '', notReady = [] as string[], model = 
     acknowledged: async () => [{ datapathId: '01', ok: true, refused: [] }],
     onEvent: () => () => undefined,
     onPackets: () => () => undefined,
-    drops: async () => ({ items: [], silent: [] }),
-    ruleCounters: async () => ({ items: [], silent: [] }),
+    drops: async (host?: string) => ({
+      items: [
+        { cause: 'a', host: host ?? 'every', tenant: 'acme', endpoint: 'acme/web/a', packets: 1 },
+        { cause: 'b', host: host ?? 'every', tenant: 'rival', packets: 2 },
+        { cause: 'c', host: host ?? 'every', tenant: 'acme', packets: 0 },
+      ],
+      silent: [{ datapathId: '02', reason: 'it is not connected' }],
+    }),
+    ruleCounters: async () => ({
+      items: ['acme', 'acme/p', 'acme/p/r', 'acme/pp/r', 'rival/p/r'].map((name) => ({
+        name,
+        tenant: name.split('/')[0],
+      })),
+      silent: [],
+    }),
     metrics: () => [{ name: 'weft_test', help: 'x', type: 'gauge', samples: [{ value: 7 }] }],
   } as unknown as ApiBackend;
   const config = parseConfig(settings, { overrides: { http: '127.0.0.1:0' } }).http;
@@ -185,6 +198,29 @@ t.test('intents arrive as text, one or many files, and are acknowledged when ask
     (await made.inject({ method: 'POST', url: '/v1/apply?mode=all', headers: yaml, payload: 'x' })).json(),
     { code: 'http.parameter', path: 'querystring.mode', fix: /add, replace/ },
   );
+});
+
+t.test('drops and counters of rules, of what was asked for', async (t) => {
+  const model = { get: ((_kind: string, name: string) => (name === 'h9' ? undefined : {})) as Model['get'] };
+  const { made } = await api(t, { model });
+  type Answer = { items: Record<string, string>[]; silent: unknown[] };
+  const causes = async (query: string) =>
+    (await made.inject(`/v1/drops${query}`))
+      .json<Answer>()
+      .items.map(({ cause, host }) => `${cause} ${host}`);
+  t.same(await causes(''), ['a every', 'b every']);
+  t.same(await causes('?all=true&tenant=acme'), ['a every', 'c every']);
+  t.same(await causes('?host=h1'), ['a h1', 'b h1'], 'one switch alone is asked');
+  t.same(await causes('?endpoint=acme/web/a'), ['a every']);
+  t.equal((await made.inject('/v1/drops?host=h9')).statusCode, 404);
+  t.equal((await made.inject('/v1/drops?all=maybe')).statusCode, 400);
+  t.match((await made.inject('/v1/drops')).json(), { silent: [{ datapathId: '02' }] });
+  const names = async (query: string) =>
+    (await made.inject(`/v1/stats/rules${query}`)).json<Answer>().items.map(({ name }) => name);
+  t.equal((await names('')).length, 5);
+  t.same(await names('?tenant=rival'), ['rival/p/r']);
+  t.same(await names('?policy=acme/p'), ['acme/p', 'acme/p/r']);
+  t.equal((await made.inject('/v1/watch?types=packets')).statusCode, 400);
 });
 
 t.test('health, readiness, metrics, log levels, documentation', async (t) => {

@@ -138,12 +138,15 @@ function rig() {
   const events: PacketEvent[] = [];
   const sent: Message[] = [];
   const now = 0;
+  let lost = 0;
   const punts = new Punts({
     names,
     ownerOf: (cookie) => OWNERS.get(cookie),
     logger: createLog({ level: 'silent' }).component('policy'),
     publish: (event) => void events.push(event),
-    lost: () => undefined,
+    lost: (packets) => {
+      lost += packets;
+    },
     now: () => now,
   });
   const session: PuntingSwitch = {
@@ -160,7 +163,7 @@ function rig() {
       ?.samples.find((sample) =>
         Object.entries(labels).every(([key, value]) => sample.labels?.[key] === value),
       )?.value;
-  return { names, events, sent, punts, session, metric };
+  return { names, events, sent, punts, session, metric, lost: () => lost };
 }
 
 const byRule: Punt = { verdict: 'deny', direction: 'in', decider: { kind: 'rule', number: 21 } };
@@ -233,7 +236,7 @@ t.test('defaults, deleted rules, answers, strangers', async (t) => {
 });
 
 t.test('rejected packets are answered by the way they came', async (t) => {
-  const { sent, punts, session, metric } = rig();
+  const { events, sent, punts, session, metric, lost } = rig();
   const reject: Punt = { ...byRule, verdict: 'reject' };
   punts.packetIn(session, packetIn(reject, udp(1)));
   punts.packetIn(session, packetIn(reject, udp(2), metadata(Origin.tunnel)));
@@ -244,6 +247,15 @@ t.test('rejected packets are answered by the way they came', async (t) => {
   t.equal(sent.length, 200, 'at a bounded rate');
   t.equal(metric('weft_policy_answers_total', { answer: 'over-rate' }), 302);
   t.equal(metric('weft_policy_packets_total', { verdict: 'reject' }), 502);
+
+  for (let n = 0; n < 5_000; n++) punts.packetIn({ ...session }, packetIn(byRule, udp(4)));
+  punts.close();
+  t.equal(
+    events.reduce((sum, { count }) => sum + count, 0),
+    5_000,
+    'of all switches, so many are looked at',
+  );
+  t.equal(lost(), 502, 'the others are counted');
 });
 
 t.test('a switch without packet-in2: the cookie names the rule or default', async (t) => {
