@@ -23,11 +23,14 @@ export const CHUNKS_PER_PART = 16;
  *     128 to 191   local chunks, by port
  *     192 to 199   parts of remote chunks
  *     200          all parts
+ * No network has number 0; of its ids
+ *     1            to a receiver with a rate
  */
 const SLOTS = 256;
 const FIRST_LOCAL_SLOT = 128;
 const FIRST_PART_SLOT = 192;
 const ALL_PARTS_SLOT = 200;
+export const RATED_RECEIVER_GROUP = 1;
 
 /** Chunk of a remote host. Numbers that are 4,096 apart share one: 512 receivers at most. */
 export function remoteChunk(hostNumber: number): number {

@@ -1,7 +1,8 @@
 /**
  * Flooding to the endpoints of this host. How copies reach other hosts is the business of `vlan` and `vxlan`.
  *
- * A receiver that admits not everything gets no copy by itself: its bucket sends the copy through `ingress_policy`, judged for it.
+ * A receiver that admits not everything gets no copy by itself: its bucket sends the copy through `ingress_policy`, judged for it. One that
+ * receives at a limited rate gets it through `qos_in`.
  */
 import type { App, EntryContext } from '../controller/datapath/app.js';
 import { type Bucket, GroupType } from '../ofproto/index.js';
@@ -10,6 +11,7 @@ import { localChunk, localChunkGroup } from './flood-layout.js';
 import { Priority, R, T } from './pipeline.js';
 import { hostScope, type LocalEndpoint, placementsOf } from './placement.js';
 import { subjectNumber, type Subjects, subjectsOf } from './policy/subjects.js';
+import { ratedReceiversOf } from './qos/profiles.js';
 
 /** Some of the ports of a network on a host; key: `<host>/<network>/<chunk>`. */
 interface LocalChunk {
@@ -24,6 +26,7 @@ export const flood: App = {
   declare(d) {
     const { localEndpoints } = placementsOf(d);
     const subjects = subjectsOf(d);
+    const rated = ratedReceiversOf(d);
     const endpointsByChunk = d.index('endpoints by chunk', localEndpoints, ({ host, network, port }) => [
       `${host}/${network.number}/${localChunk(port)}`,
     ]);
@@ -48,13 +51,15 @@ export const flood: App = {
       { name: 'chunk groups', object: 'network' },
       chunks,
       (context, { host, network, chunk }, key) => {
-        const receivers = context.values(endpointsByChunk, key).map(([, endpoint]) => endpoint);
+        const receivers = [...context.values(endpointsByChunk, key)];
         context.group(hostScope(host), {
           id: localChunkGroup(network, chunk),
           groupType: GroupType.ALL,
           buckets: receivers
-            .sort((a, b) => a.port - b.port)
-            .map((receiver) => copyTo(context, subjects, receiver)),
+            .sort(([, a], [, b]) => a.port - b.port)
+            .map(([place, receiver]) =>
+              copyTo(context, subjects, context.get(rated, place) === true, receiver),
+            ),
           object: network,
         });
       },
@@ -74,9 +79,17 @@ export const flood: App = {
   },
 };
 
-function copyTo(context: EntryContext, subjects: Subjects, { id, port }: LocalEndpoint): Bucket {
+function copyTo(
+  context: EntryContext,
+  subjects: Subjects,
+  rated: boolean,
+  { id, port }: LocalEndpoint,
+): Bucket {
   const subject = subjectNumber(subjects, context, id, 'in');
-  if (subject === undefined) return bucket(output(port));
+  if (subject === undefined)
+    return rated
+      ? bucket(R.outputPort.set(port), R.flooded.set(1), resubmit(T.qos_in))
+      : bucket(output(port));
   return bucket(
     R.outputPort.set(port),
     R.flooded.set(1),

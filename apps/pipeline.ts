@@ -356,7 +356,7 @@ export const pipeline = definePipeline([
     description:
       'Copies a broadcast or multicast frame to the endpoints of this host, except the one it came from.',
     match: [R.network],
-    resubmit: ['ingress_policy'],
+    resubmit: ['ingress_policy', 'qos_in'],
     miss: 'drop',
   },
   {
@@ -371,7 +371,8 @@ export const pipeline = definePipeline([
     name: 'qos_in',
     stage: 'output',
     description: 'What an endpoint receives: its rate.',
-    match: [R.outputPort],
+    match: [R.outputPort, R.flooded],
+    set: [R.flooded],
     goto: ['output'],
     miss: 'continue',
   },

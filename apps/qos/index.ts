@@ -12,11 +12,12 @@
  */
 import type { App, EntryContext } from '../../controller/datapath/app.js';
 import type { DatapathId, QosProfileFact, RateLimit } from '../../controller/model/facts.js';
-import { type Action, F, type Match, MeterFlag } from '../../ofproto/index.js';
-import { setField } from '../actions.js';
+import { type Action, F, GroupType, type Match, MeterFlag } from '../../ofproto/index.js';
+import { group, resubmit, selectBucket, setField } from '../actions.js';
+import { RATED_RECEIVER_GROUP } from '../flood-layout.js';
 import { inPort, ipv4, ipv6 } from '../match.js';
 import { Priority, R, T } from '../pipeline.js';
-import { hostScope } from '../placement.js';
+import { hostScope, placementsOf } from '../placement.js';
 import { type Direction, portMeter, sharedMeter, sharedSlot } from './meters.js';
 import { type ProfiledEndpoint, profiledEndpointsOf } from './profiles.js';
 import { declareQueues } from './queues.js';
@@ -49,6 +50,7 @@ export const qos: App = {
   declare(d) {
     const { hosts, qosProfiles } = d.facts;
     const profiled = profiledEndpointsOf(d);
+    const { always } = placementsOf(d);
 
     const sharedBySlot = d.index('shared profiles by slot', qosProfiles, (profile) =>
       profile.sharing === 'host' ? [String(sharedSlot(profile))] : [],
@@ -94,6 +96,7 @@ export const qos: App = {
     d.entries({ name: 'receiving', object: 'endpoint' }, treatments, receiving);
     declareStorms(d);
     declareQueues(d, profiled);
+    d.entries('copies to rated receivers', always, copies);
   },
 };
 
@@ -152,6 +155,25 @@ function receiving(context: EntryContext, { host, port, number, meters }: Treatm
     meter: meters.in,
     goto: T.output,
     object: number,
+  });
+  context.flow(hostScope(host), {
+    table: T.qos_in,
+    priority: Priority.hostException,
+    match: [R.outputPort.match(port), R.flooded.match(1)],
+    apply: [R.flooded.set(0), group(RATED_RECEIVER_GROUP)],
+    object: number,
+  });
+}
+
+/**
+ * What a meter drops is gone for all actions after it (the datapath's actions are one list), and the copies of a flooded packet are such
+ * actions. Selecting by hash recirculates a copy, and what becomes of that is its own affair.
+ */
+function copies(context: EntryContext): void {
+  context.group('global', {
+    id: RATED_RECEIVER_GROUP,
+    groupType: GroupType.SELECT,
+    buckets: [selectBucket(resubmit(T.qos_in))],
   });
 }
 

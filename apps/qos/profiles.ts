@@ -1,12 +1,22 @@
 /** Which profile an endpoint has: its own, else that of its first group by name that has one, else that of its network. */
 import type { AppDeclaration } from '../../controller/datapath/app.js';
 import type { Collection, Context } from '../../controller/derive/index.js';
-import type { EndpointFact, QosProfileFact } from '../../controller/model/facts.js';
+import type { EndpointFact, EndpointId, GroupFact, QosProfileFact } from '../../controller/model/facts.js';
 import { type LocalEndpoint, placementsOf } from '../placement.js';
+import { membershipsOf } from '../policy/membership.js';
 
 /** An endpoint with its port and its profile; key: `<host>/<port>`. */
 export interface ProfiledEndpoint extends Pick<LocalEndpoint, 'host' | 'port' | 'number'> {
   readonly profile: QosProfileFact;
+}
+
+/** Endpoints that receive at a limited rate; key: `<host>/<port>`. */
+export function ratedReceiversOf(declaration: AppDeclaration): Collection<true> {
+  return declaration.shared('rated receivers', (d) =>
+    d.derive('rated receivers', profiledEndpointsOf(d), (context, { profile }, key) => {
+      if (profile.in !== undefined) context.emit(key, true);
+    }),
+  );
 }
 
 export function profiledEndpointsOf(declaration: AppDeclaration): Collection<ProfiledEndpoint> {
@@ -21,7 +31,7 @@ function declareProfiledEndpoints(d: AppDeclaration): Collection<ProfiledEndpoin
       name === undefined ? undefined : context.get(qosProfiles, name);
     const profile =
       named(endpoint.qos) ??
-      named(profileOfGroups(context, endpoint, id)) ??
+      named(profileOfGroups(context, id)) ??
       named(context.get(networks, endpoint.network)?.qos);
     if (profile !== undefined) context.emit(id, profile);
   });
@@ -36,17 +46,23 @@ function declareProfiledEndpoints(d: AppDeclaration): Collection<ProfiledEndpoin
   );
 }
 
-/** Id of the profile that an endpoint has by its groups. */
-type ProfileOfGroups = (
-  context: Pick<Context<never>, 'get' | 'values'>,
-  endpoint: EndpointFact,
-  id: string,
-) => string | undefined;
+type Reader = Pick<Context<never>, 'get'>;
 
-/** Groups that the endpoint names itself. */
-function declareProfileOfGroups(d: AppDeclaration): ProfileOfGroups {
-  return (context, endpoint) => {
-    const groups = [...(endpoint.groups ?? [])].sort();
-    return groups.map((id) => context.get(d.facts.groups, id)?.qos).find((qos) => qos !== undefined);
+/** Of the first one by name that has one. */
+function declareProfileOfGroups(d: AppDeclaration): (context: Reader, id: EndpointId) => string | undefined {
+  const memberships = membershipsOf(d);
+  const profiles = d.derive<GroupFact, string>(
+    'profiles of groups',
+    d.facts.groups,
+    (context, { qos }, id) => {
+      if (qos !== undefined) context.emit(id, qos);
+    },
+  );
+  return (context, id) => {
+    for (const group of context.get(memberships, id) ?? []) {
+      const profile = context.get(profiles, group);
+      if (profile !== undefined) return profile;
+    }
+    return undefined;
   };
 }

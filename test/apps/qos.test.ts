@@ -2,6 +2,7 @@
 import fc from 'fast-check';
 import t from 'tap';
 import { apps, pipeline } from '../../apps/index.js';
+import { RATED_RECEIVER_GROUP } from '../../apps/flood-layout.js';
 import { T } from '../../apps/pipeline.js';
 import { linkLocalAddress } from '../../apps/protocols.js';
 import { portMeter, SHARED_SLOTS, sharedMeter, stormMeter } from '../../apps/qos/meters.js';
@@ -140,7 +141,7 @@ t.test('rates and marks of each endpoint', async (t) => {
     3 + 1 + 2 + 2,
     'of gold, trusting, plain, and of endpoints without profile',
   );
-  t.equal(entriesOf(desired, T.qos_in), 2);
+  t.equal(entriesOf(desired, T.qos_in), 4, 'two for each: packets, and copies of flooded ones');
 
   const [out, into] = [portMeter(1, 'out'), portMeter(1, 'in')];
   for (const packet of [ipv4, ipv6]) {
@@ -159,7 +160,12 @@ t.test('rates and marks of each endpoint', async (t) => {
 t.test('its own profile, else that of a group, else that of the network', async (t) => {
   const groups = { groups: ['acme/b', 'acme/none', 'acme/a'] };
   const desired = world(
-    { 1: { qos: 'acme/own', ...groups }, 2: groups, 3: { groups: ['acme/none'] } },
+    {
+      1: { qos: 'acme/own', ...groups },
+      2: groups,
+      3: { groups: ['acme/none'] },
+      4: { labels: { app: 'db' } },
+    },
     { qos: 'acme/net' },
   );
   for (const [index, name] of ['own', 'ga', 'gb', 'net'].entries())
@@ -178,15 +184,44 @@ t.test('its own profile, else that of a group, else that of the network', async 
     });
   }
   settle(desired);
-  const rates = () => [1, 2, 3].map((port) => Number(meters(desired)[portMeter(port, 'out')]?.split(' ')[0]));
-  t.strictSame(rates(), [1, 2, 4]);
+  const rates = () =>
+    [1, 2, 3, 4].map((port) => Number(meters(desired)[portMeter(port, 'out')]?.split(' ')[0]));
+  t.strictSame(rates(), [1, 2, 4, 4]);
+  const b = desired.facts.groups.get('acme/b');
+  if (b === undefined) throw new Error('no group');
+  desired.facts.groups.set('acme/b', { ...b, selector: { matchLabels: { app: 'db' }, expressions: [] } });
+  settle(desired);
+  t.strictSame(rates(), [1, 2, 4, 3], 'a group that chooses it counts as one that it names');
   setEndpoint(desired.facts, 'acme/web', 1, { host: 1, port: 1, ...groups });
   settle(desired);
-  t.strictSame(rates(), [2, 2, 4], 'the first by name');
+  t.strictSame(rates(), [2, 2, 4, 3], 'the first by name');
   desired.facts.groups.delete('acme/a');
   settle(desired);
-  t.strictSame(rates(), [3, 3, 4]);
+  t.strictSame(rates(), [3, 3, 4, 3]);
 });
+
+t.test(
+  'a flooded packet is counted for each receiver with a rate, and apart from the other copies',
+  async (t) => {
+    const desired = world({ 1: {}, 2: { qos: 'acme/slow' }, 3: {}, 4: { qos: 'acme/slow' } });
+    setProfile(desired, 'slow', 1, { in: rate(100), trust: true });
+    settle(desired);
+    const broadcast = new Map([...ipv4(1, 2), ['eth_dst', 0xffffffffffffn]] as const);
+    const { steps, outputs } = new SoftwareSwitch(desired.entries(HOME)).execute(1, broadcast);
+    t.strictSame(outputs.map(({ port }) => port).sort(), [2, 3, 4]);
+    t.strictSame(
+      stepsOf(steps, 'meter').map(({ id }) => id),
+      [stormMeter(1), portMeter(2, 'in'), portMeter(4, 'in')],
+    );
+    const recirculated = stepsOf(steps, 'group').filter(({ id }) => id === RATED_RECEIVER_GROUP);
+    t.equal(recirculated.length, 2);
+    t.strictSame(
+      recirculated.map((step) => stepsOf(step.buckets[0]?.[0] as typeof steps, 'meter').length),
+      [1, 1],
+      'what a meter drops in a recirculated copy is missed by nobody else',
+    );
+  },
+);
 
 t.test('a new rate changes meters in place, and no entry', async (t) => {
   const desired = world({ 1: { qos: 'acme/gold' }, 2: { qos: 'acme/gold' } });

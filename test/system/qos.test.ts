@@ -7,6 +7,7 @@ import { type LocalAttachResult, LocalAttach, LocalDetach } from '../../agent/in
 import { portMeter, stormMeter } from '../../apps/qos/meters.js';
 import { STORM_BURST, STORM_RATE } from '../../apps/qos/storms.js';
 import { type Capture, Lab, type LabHost, type LabNamespace, until } from '../../topologies/lab/index.js';
+import { BROADCAST, holds, udpFrame } from '../support/frames.js';
 import { type SpawnedAgent, spawnAgent } from './agent-support.js';
 import { ControllerProcess } from './weft-processes.js';
 
@@ -270,6 +271,34 @@ t.test('what an endpoint sends to many is limited', async (t) => {
   t.ok(passed <= STORM_BURST + STORM_RATE * seconds, `${passed} of ${received - before.received} passed`);
   t.ok(passed >= STORM_BURST / 2, 'some did');
   await reaches('web/c', 'web/d');
+});
+
+t.test('a flooded packet that is too much for one receiver reaches the others', async (t) => {
+  await apply(profile('narrow', { in: { rate: '8 kbps', burst: '1 KB' } }), endpoint('b', 'narrow'));
+  await controller.settled(names);
+  const COPIES = 20;
+  const text = 'to everybody ';
+  const source = Number(`0x${at('web/c').endpoint.mac.replaceAll(':', '')}`);
+  const [a = 0, b = 0, c = 0, d = 0] = addressOf('web/c', 4).split('.').map(Number);
+  const frame = udpFrame(
+    { source, destination: BROADCAST },
+    {
+      sourceIp: a * 2 ** 24 + b * 2 ** 16 + c * 2 ** 8 + d,
+      destinationIp: 0xffffffff,
+      text: text.repeat(100),
+    },
+  );
+  const captures = await Promise.all(
+    ['web/a', 'web/b', 'web/d'].map((id) => at(id).namespace.capture('eth0', 'udp')),
+  );
+  const received = (): number[] =>
+    captures.map((capture) => capture.frames().filter(({ bytes }) => holds(bytes, text)).length);
+  await at('web/c').namespace.send('eth0', Array<Uint8Array>(COPIES).fill(frame));
+  await until('copies', () => received()[0] === COPIES && received()[2] === COPIES);
+  t.same(received(), [COPIES, 0, COPIES]);
+  await Promise.all(captures.map((capture) => capture.stop()));
+  await apply(endpoint('b'));
+  await controller.settled(names);
 });
 
 t.test('queues of the uplinks: a guarantee holds, and the rest is not starved', async (t) => {
