@@ -189,6 +189,11 @@ export function buildProgram(end: (exit: Exit) => void): Program {
     .addOption(new Option('--protocol <NUMBER>', 'another protocol of IP').argParser(octet))
     .addOption(new Option('--source-port <PORT>', 'source port (default: 49152)').argParser(portNumber))
     .option('-6, --ipv6', 'between the IPv6 addresses of endpoints', false)
+    .addOption(
+      new Option('-f, --file <FILE>', 'intents, to name the line of what decides; may be repeated')
+        .argParser<string[]>(collect)
+        .default<string[]>([]),
+    )
     .addOption(json())
     .addOption(server())
     .action(async (options) => {

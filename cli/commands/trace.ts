@@ -2,6 +2,7 @@
 import type { TraceLeg, TraceReport, TraceRequest, TraceVisit } from '../../controller/trace/report.js';
 import type { Client } from '../client.js';
 import { CommandError, Exit } from '../exit.js';
+import { readIntentFiles } from '../intent-files.js';
 import type { IcmpMessage } from '../options.js';
 import { plural, writeJson, writeLine } from '../output.js';
 
@@ -16,16 +17,20 @@ export interface TraceOptions {
   readonly protocol?: number | undefined;
   readonly sourcePort?: number | undefined;
   readonly ipv6: boolean;
+  /** Intents, in which the line of what decides is looked for. */
+  readonly file: readonly string[];
   readonly json: boolean;
 }
 
 const ANSWER_TIMEOUT_MS = 60_000;
 
 export async function trace(client: Client, options: TraceOptions): Promise<Exit> {
-  const report = await client.get<TraceReport>('/v1/trace', {
+  const files = await readIntentFiles(options.file);
+  const answer = await client.get<TraceReport>('/v1/trace', {
     query: { ...requestOf(options) },
     timeoutMs: ANSWER_TIMEOUT_MS,
   });
+  const report = files.length === 0 ? answer : (await import('../intent-lines.js')).withLines(answer, files);
   if (options.json) writeJson(report);
   else writeReport(report);
   return report.outcome === 'allowed' ? Exit.ok : Exit.notAllowed;
@@ -70,9 +75,15 @@ function writeReport(report: TraceReport): void {
   writeLine(`\n${verdict}`);
 }
 
-function writeLeg(name: string, { packet, visits }: TraceLeg): void {
+function writeLeg(name: string, { packet, visits, decisions }: TraceLeg): void {
   writeLine(`${name}: ${packet}`);
   for (const visit of visits) writeVisit(visit);
+  if (decisions.length > 0) writeLine(`\n${name} judged:`);
+  for (const { host, direction, action, because, intent, file, line } of decisions) {
+    const at = file === undefined ? intent : `${file}:${line}`;
+    const side = direction === 'out' ? 'sent' : 'received';
+    writeLine(`  ${action} on ${host}, ${side}: ${because}${at === undefined ? '' : `, ${at}`}`);
+  }
 }
 
 function writeVisit({ host, arrival, connection, unseen, steps, departures }: TraceVisit): void {

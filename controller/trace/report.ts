@@ -105,8 +105,12 @@ export interface TraceDecision {
   readonly rule?: string;
   /** `<tenant>/<policy>`; absent: the default of the tenant. */
   readonly policy?: string;
-  /** Where it is written: `Policy acme/front, rules[2]`, with file and line if known. */
+  /** What it is written in: `Policy acme/front, rules[2]`. */
   readonly intent?: string;
+  /** Where that is, if `weft trace` was given the file. */
+  readonly file?: string;
+  /** Counted from 1. */
+  readonly line?: number;
   /** In words: `rule http of policy acme/front`. */
   readonly because: string;
 }

@@ -21,7 +21,15 @@ const overlap = new ModelError([
   },
 ]);
 
-async function api(t: Test, { settings = '', notReady = [] as string[], model = {} as Partial<Model> } = {}) {
+async function api(
+  t: Test,
+  {
+    settings = '',
+    notReady = [] as string[],
+    model = {} as Partial<Model>,
+    trace = (async () => undefined) as (request: { from: string }) => Promise<unknown>,
+  } = {},
+) {
   const asked: unknown[] = [];
   const netplugin = {
     desired: async (document: unknown) => (asked.push(document), applied),
@@ -33,6 +41,7 @@ async function api(t: Test, { settings = '', notReady = [] as string[], model = 
     model: { onFacts: () => () => undefined, list: () => [], get: () => undefined, netplugin, ...model },
     status: () => ({ controllerId: 'c', version: '1.2.3', datapaths: [], hosts: [] }),
     notReady: () => notReady,
+    trace,
     acknowledged: async () => [{ datapathId: '01', ok: true, refused: [] }],
     onEvent: () => () => undefined,
     onPackets: () => () => undefined,
@@ -270,4 +279,36 @@ t.test('what is not served, not named, too long or too often', async (t) => {
     Array.from({ length: 20 }, async () => (await made.inject('/healthz')).statusCode),
   );
   t.ok(statuses.includes(429));
+});
+
+t.test('a trace: parameters are checked, refusals have their status', async (t) => {
+  const asked: unknown[] = [];
+  const refusals: Record<string, string> = {
+    'acme/web/nobody': 'object.unknown',
+    'acme/web/loose': 'trace.endpoint.not-attached',
+  };
+  const trace = async (request: { from: string }) => {
+    asked.push(request);
+    const code = refusals[request.from];
+    if (code !== undefined)
+      throw Object.assign(new Error('no'), { code, path: 'from', fix: 'choose another' });
+    return { outcome: 'allowed' };
+  };
+  const { made } = await api(t, { trace });
+  const answer = async (query: string) => await made.inject(`/v1/trace?to=acme/web/b&${query}`);
+  const good = await answer('from=acme/web/a&protocol=tcp&port=80&family=6');
+  t.same([good.statusCode, good.json()], [200, { outcome: 'allowed' }]);
+  t.same(asked, [{ from: 'acme/web/a', to: 'acme/web/b', protocol: 'tcp', port: 80, family: 6 }]);
+  t.equal((await answer('from=acme/web/nobody')).statusCode, 404);
+  const loose = await answer('from=acme/web/loose');
+  t.match([loose.statusCode, loose.json()], [422, { path: 'from', fix: 'choose another' }]);
+  for (const bad of [
+    '',
+    'from=a/b/c&port=70000',
+    'from=a/b/c&family=5',
+    'from=a/b/c&icmpType=x',
+    'from=a/b/c&tcp=80',
+  ]) {
+    t.equal((await answer(bad)).statusCode, 400, bad);
+  }
 });

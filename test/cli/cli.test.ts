@@ -105,6 +105,129 @@ t.test('drops and the counters of rules', async (t) => {
   t.equal((await weft(rules.url, 'get', 'hosts', '--stats')).exit, 2);
 });
 
+t.test(
+  'trace asks what the options say, and tells the way, the verdict and the line of the intent',
+  async (t) => {
+    const decision = {
+      host: 'h2',
+      direction: 'in',
+      action: 'deny',
+      rule: 'acme/front/no-ssh',
+      policy: 'acme/front',
+      intent: 'Policy acme/front, rules[1]',
+      because: 'rule no-ssh of policy acme/front',
+    };
+    const step = {
+      depth: 0,
+      table: 'classify',
+      tableId: 0,
+      entry: 'table=0 actions=x',
+      owner: 'o',
+      remarks: ['r'],
+    };
+    const visit = {
+      host: 'h1',
+      datapathId: '01',
+      arrival: 'port 1 from acme/web/a',
+      connection: 'new',
+      steps: [
+        step,
+        {
+          depth: 1,
+          table: 'output',
+          tableId: 9,
+          cause: 'tracked in zone 1',
+          conjunction: ['c1', 'c2'],
+          remarks: [],
+        },
+      ],
+      departures: [{ port: 5, to: 'tunnel to h2' }],
+    };
+    const party = { address: '10.1.1.1', mac: '02:00:00:00:00:01' };
+    const { url, requests } = await answering(t, {
+      body: {
+        outcome: 'dropped',
+        verdict: `dropped: x by ${decision.because} (${decision.intent})`,
+        from: party,
+        to: party,
+        network: 'acme/web',
+        service: 'tcp 22',
+        request: { outcome: 'dropped', packet: 'tcp,x', decisions: [decision], visits: [visit] },
+        differences: [{ host: 'h2', missing: 1, extra: 0, changed: 2, foreign: 0, examples: ['missing: y'] }],
+      },
+    });
+    const file = await intentFile(
+      t,
+      'kind: Policy\ntenant: acme\nname: front\nrules:\n- {name: http, protocol: tcp}\n- {name: no-ssh, action: deny}\n',
+    );
+    const parties = ['--from', 'acme/web/a', '--to', 'acme/web/b'];
+    const run = await weft(
+      url,
+      'trace',
+      ...parties,
+      '--tcp',
+      '22',
+      '--source-port',
+      '7',
+      '--ipv6',
+      '-f',
+      file,
+    );
+    t.equal(run.exit, 8, run.error);
+    t.match(requests[0], { method: 'GET', url: { pathname: '/v1/trace' } });
+    t.same(Object.fromEntries(requests[0]!.url.searchParams), {
+      from: 'acme/web/a',
+      to: 'acme/web/b',
+      protocol: 'tcp',
+      port: '22',
+      sourcePort: '7',
+      family: '6',
+    });
+    t.equal(
+      run.out,
+      `request: tcp,x
+
+h1: in by port 1 from acme/web/a, connection new
+  classify: table=0 actions=x
+    from o
+    r
+    output (tracked in zone 1): no entry matches
+      by 2 entries of a conjunctive match:
+        c1
+        c2
+  out to tunnel to h2
+
+request judged:
+  deny on h2, received: rule no-ssh of policy acme/front, ${file}:6
+
+h2 does not hold what it should: 1 missing, 2 changed
+  missing: y
+
+dropped: x by rule no-ssh of policy acme/front (${file}:6)
+`,
+    );
+    await weft(url, 'trace', ...parties, '--icmp', '3/1', '--json');
+    t.match(Object.fromEntries(requests[1]!.url.searchParams), {
+      protocol: 'icmp',
+      icmpType: '3',
+      icmpCode: '1',
+    });
+    await weft(url, 'trace', ...parties, '--protocol', '47');
+    t.equal(requests[2]?.url.searchParams.get('protocol'), '47');
+    await weft(url, 'trace', ...parties);
+    t.equal(requests[3]?.url.searchParams.get('protocol'), 'icmp', 'an echo request, unless told otherwise');
+    for (const wrong of [
+      ['--tcp', '80', '--udp', '53'],
+      ['--tcp', '70000'],
+      ['--icmp', '8/0/1'],
+      ['--protocol', 'x'],
+    ]) {
+      t.equal((await weft(url, 'trace', ...parties, ...wrong)).exit, 2, wrong.join(' '));
+    }
+    t.equal(requests.length, 4);
+  },
+);
+
 t.test('apply sends the files as they are and shows what came of it', async (t) => {
   const { url, requests } = await answering(t, { body: written });
   const file = await intentFile(t);
