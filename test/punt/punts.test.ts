@@ -10,6 +10,7 @@ import { PacketFeed } from '../../controller/punt/feed.js';
 import { Names } from '../../controller/punt/names.js';
 import { Punts, type PuntingSwitch } from '../../controller/punt/punts.js';
 import { type Reading, RuleBook } from '../../controller/punt/rule-book.js';
+import { RuleMetrics } from '../../controller/punt/rule-metrics.js';
 import type { PacketEvent } from '../../controller/punt/types.js';
 import {
   CtState,
@@ -21,6 +22,7 @@ import {
   type PortDescription,
 } from '../../ofproto/index.js';
 import { icmpv6Frame, udpFrame } from '../support/frames.js';
+import { waitFor } from '../support/wait-for.js';
 
 const A = { mac: 0x02020a010101, ip: 0x0a010101 };
 const B = { mac: 0x02020a010102, ip: 0x0a010102 };
@@ -371,4 +373,26 @@ t.test('sums of rules never go back', async (t) => {
   t.same(book.counted, [counted]);
   book.forget(counted);
   t.equal(book.sums(counted).packets, 0);
+});
+
+t.test('counters of rules as metrics: as they were read last', async (t) => {
+  let packets = 1;
+  const counters = { tenant: 'acme', bytes: 60, connections: 1, switches: 1, direction: 'in' } as const;
+  const metrics = new RuleMetrics({
+    read: async () => {
+      if (packets === 2) throw new Error('for once');
+      return { items: [{ ...counters, name: 'acme/p/r', kind: 'rule', packets }], silent: [] };
+    },
+    intervalMs: 1,
+    logger: createLog({ level: 'silent' }).component('policy'),
+  });
+  t.teardown(() => metrics.close());
+  const value = () => metrics.families()[0]?.samples[0]?.value;
+  t.equal(value(), undefined);
+  for (packets of [1, 2, 3]) await waitFor('the reading', () => value() === (packets === 2 ? 1 : packets));
+  t.match(metrics.families(), [
+    { name: 'weft_rule_packets_total', samples: [{ labels: { rule: 'acme/p/r', direction: 'in' } }] },
+    { name: 'weft_rule_bytes_total', samples: [{ value: 60 }] },
+    { name: 'weft_rule_connections_total' },
+  ]);
 });

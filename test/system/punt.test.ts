@@ -2,7 +2,7 @@
  * What policies say of packets, on real Open vSwitch: denied packets in the feed with the right names, rejected ones answered so that
  * sockets fail at once, counters of rules and of drops.
  */
-import t from 'tap';
+import t, { type Test } from 'tap';
 import { createApi } from '../../controller/api/server.js';
 import { parseConfig } from '../../controller/config/load.js';
 import { createLog } from '../../controller/log.js';
@@ -49,6 +49,7 @@ const intents = [
     tenant: 'acme',
     name: 'lan',
     encapsulation: 'vlan',
+    tag: 11,
     subnet: '10.2.1.0/24',
     ipv6Subnet: 'fd00:2::/64',
   },
@@ -215,11 +216,12 @@ t.test('what a rule lets pass and logs is shown with --allows only', async (t) =
   t.notOk(drops.packets.some(ssh));
 });
 
+function soon(t: Test, told: Told, outcome: string, what: string): void {
+  t.equal(told.outcome, outcome, what);
+  t.ok(told.milliseconds < AT_ONCE_MS, `${what}: after ${Math.round(told.milliseconds)} ms`);
+}
+
 t.test('rejected connections fail at once', async (t) => {
-  const soon = (told: Told, outcome: string, what: string) => {
-    t.equal(told.outcome, outcome, what);
-    t.ok(told.milliseconds < AT_ONCE_MS, `${what}: after ${Math.round(told.milliseconds)} ms`);
-  };
   const ways = [
     ['acme/web/client', 'acme/web/near', 'on one host'],
     ['acme/web/client', 'acme/web/far', 'across VXLAN'],
@@ -227,20 +229,36 @@ t.test('rejected connections fail at once', async (t) => {
   ] as const;
   for (const [from, to, where] of ways) {
     const sender = bridged.endpoint(from);
-    // Local servers of the last network are in no group; there only the sender's rules count.
     for (const [address, unreachable] of [
       [v4(to), 'EHOSTUNREACH'],
       [v6(to), 'EACCES'],
     ] as const) {
-      soon(await probe(sender, 'tcp', address, 80), 'ECONNREFUSED', `TCP to ${address}, ${where}`);
-      soon(await probe(sender, 'tcp', address, 8080), 'ECONNREFUSED', `by the sender's rule, ${where}`);
-      soon(await probe(sender, 'udp', address, 53), unreachable, `UDP to ${address}, ${where}`);
-      soon(await probe(sender, 'udp', address, 123), unreachable, `UDP by the sender's rule, ${where}`);
+      soon(t, await probe(sender, 'tcp', address, 80), 'ECONNREFUSED', `TCP to ${address}, ${where}`);
+      soon(t, await probe(sender, 'tcp', address, 8080), 'ECONNREFUSED', `by the sender's rule, ${where}`);
+      soon(t, await probe(sender, 'udp', address, 53), unreachable, `UDP to ${address}, ${where}`);
+      soon(t, await probe(sender, 'udp', address, 123), unreachable, `UDP by the sender's rule, ${where}`);
     }
   }
 });
 
-t.test('a rule that comes to reject ends the connections there are, at both ends', async (t) => {
+t.test('a stranger in the VLAN underlay is answered, too', async (t) => {
+  const addresses = ['10.2.1.200/24', 'fd00:2::c8/64'];
+  const stranger = await bridged.lab.neighbour({ name: 'stranger', vlan: 11, addresses });
+  for (const [address, unreachable] of [
+    [v4('acme/lan/far'), 'EHOSTUNREACH'],
+    [v6('acme/lan/far'), 'EACCES'],
+  ] as const) {
+    await until(
+      'the stranger to reach',
+      async () => (await stranger.ping(address, { timeoutMs: 500 })).ok,
+      LONG,
+    );
+    soon(t, await probe(stranger, 'tcp', address, 80), 'ECONNREFUSED', `TCP to ${address}`);
+    soon(t, await probe(stranger, 'udp', address, 53), unreachable, `UDP to ${address}`);
+  }
+});
+
+t.test('a rule that comes to reject resets the connections there are', async (t) => {
   const far = bridged.endpoint('acme/web/far');
   const listening = serve(far, 9000, 9001);
   await until('the server', () => listening.log().includes('listening'), LONG);
