@@ -6,12 +6,29 @@ import type { PeerIntent, PolicyRule } from './policy-intents.js';
 /** Members whose emptiness means something: a policy without rules, a selector of everything. */
 const MEANINGFUL = new Set(['rules', 'selector']);
 
-/** Without empty lists and maps; the object itself when it has none. */
+/** Without empty lists and maps, numbers as numbers; the object itself when it is so. */
 export function canonical<T extends IntentObject>(object: T): T {
-  const stripped = withoutEmpty(object);
-  if (stripped !== object) copyLocations(object, stripped);
-  return stripped;
+  const result = withoutEmpty(withNumbers(object));
+  if (result !== object) copyLocations(object, result);
+  return result;
 }
+
+/** A number that was written as text, where both may be. */
+export const numberOrText = (value: number | string): number | string =>
+  typeof value === 'string' && /^[0-9]+$/.test(value) ? Number(value) : value;
+
+function withNumbers<T extends IntentObject>(object: T): T {
+  if (object.kind === 'Endpoint' && object.ports !== undefined)
+    return { ...object, ports: numberedPorts(object.ports) };
+  if (object.kind === 'QosProfile' && typeof object.dscp === 'string')
+    return { ...object, dscp: numberOrText(object.dscp) };
+  return object;
+}
+
+export const numberedPorts = (
+  ports: Readonly<Record<string, number | string>>,
+): Record<string, number | string> =>
+  Object.fromEntries(Object.entries(ports).map(([name, port]) => [name, numberOrText(port)]));
 
 /** The value itself when nothing in it is empty. */
 export function withoutEmpty<T>(value: T): T {
@@ -53,8 +70,13 @@ export const SHORTHANDS = [
 
 /** A rule with `from`, `to` and `ports` in place of contiv's members. */
 export function withoutShorthands<R extends PolicyRule>(rule: R): R {
-  if (rule.port === undefined && SHORTHANDS.every(({ member }) => rule[member] === undefined))
-    return withoutEmpty(rule);
+  const { protocol } = rule;
+  const isPlain =
+    rule.port === undefined &&
+    SHORTHANDS.every(({ member }) => rule[member] === undefined) &&
+    (protocol === undefined || numberOrText(protocol) === protocol) &&
+    (rule.ports ?? []).every((port) => numberOrText(port) === port);
+  if (isPlain) return withoutEmpty(rule);
   const {
     fromEndpointGroup: _1,
     toEndpointGroup: _2,
@@ -71,6 +93,11 @@ export function withoutShorthands<R extends PolicyRule>(rule: R): R {
     if (value !== undefined) (lists[list] ??= [...(rule[list] ?? [])]).push(peer(value));
   }
   const ports = port === undefined || port === 0 ? rule.ports : [...(rule.ports ?? []), port];
-  const full = { ...rest, ...lists, ...(ports === undefined ? {} : { ports }) } as unknown as R;
+  const full = {
+    ...rest,
+    ...lists,
+    ...(protocol === undefined ? {} : { protocol: numberOrText(protocol) }),
+    ...(ports === undefined ? {} : { ports: ports.map(numberOrText) }),
+  } as unknown as R;
   return withoutEmpty(full);
 }

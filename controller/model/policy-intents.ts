@@ -24,7 +24,11 @@ const names = (description: string, ...example: string[]) => listOf(description,
 export const Labels = Type.Record(
   Type.String({ pattern: LABEL_KEY_PATTERN }),
   Type.String({ pattern: LABEL_VALUE_PATTERN }),
-  { description: 'Labels that selectors of groups look at', examples: [{ app: 'shop', role: 'web' }] },
+  {
+    ...closed,
+    description: 'Labels that selectors of groups look at',
+    examples: [{ app: 'shop', role: 'web' }],
+  },
 );
 
 /** Ports by name: the number of a TCP port, or `53/udp`. */
@@ -32,6 +36,7 @@ export const NamedPorts = Type.Record(
   Type.String({ pattern: PORT_NAME_PATTERN }),
   Type.Union([Type.Integer({ minimum: 1, maximum: 65_535 }), Type.String({ minLength: 1, maxLength: 16 })]),
   {
+    ...closed,
     description: 'Ports that rules may name: a number (TCP), or number/protocol with tcp, udp or sctp',
     examples: [{ http: 8080, dns: '53/udp' }],
   },

@@ -2,12 +2,11 @@
  * Records of policy and quality of service, to and from the members of their messages. Where an intent takes a number or a
  * word, the message has text.
  */
+import { numberedPorts, numberOrText } from './canonical.js';
 import type { QosProfileIntent, RuleIntent } from './intents.js';
 import type { Fields, Records, Traits } from './records.js';
 
 type PolicyTable = 'tier' | 'qosProfile' | 'addressSet' | 'policy' | 'rule' | 'group';
-
-const numberOrText = (text: string): number | string => (/^[0-9]+$/.test(text) ? Number(text) : text);
 
 /** Undefined when there are none. */
 export function traitsToFields({ labels, groups, ports, qos }: Traits): Fields | undefined {
@@ -30,13 +29,7 @@ export function traitsFromFields(fields: unknown): Traits {
   const { ports, ...rest } = fields as Fields;
   return {
     ...(rest as Traits),
-    ...(ports === undefined
-      ? {}
-      : {
-          ports: Object.fromEntries(
-            Object.entries(ports as Record<string, string>).map(([name, port]) => [name, numberOrText(port)]),
-          ),
-        }),
+    ...(ports === undefined ? {} : { ports: numberedPorts(ports as Record<string, string>) }),
   };
 }
 

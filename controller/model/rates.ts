@@ -1,9 +1,9 @@
 /**
  * Rates and amounts of data as people write them: `10 Mbps`, `512 kbit`, `1.5G`, `100Mbit/s`, `20 MB/s`; `256 KB`, `2 Mbit`.
  *
- * Prefixes are decimal (k, M, G, T) or binary (Ki, Mi, Gi, Ti), in either case. A `b` is a bit and a `B` is a byte, but `bps`
- * and `bit` are bits and `byte` is bytes however they are written. A number without a unit is in bits per second where a rate
- * is meant, in bytes where an amount is.
+ * Prefixes are decimal (k, M, G, T) or binary (Ki, Mi, Gi, Ti), in either case. A `b` is a bit and a `B` is a byte (`MBps` too);
+ * `bps`, `BPS` and `bit` are bits, `byte` is bytes. A number without a unit is in bits per second where a rate is meant, in bytes
+ * where an amount is.
  */
 
 /** A number, a prefix, a unit, and per second. */
@@ -35,7 +35,7 @@ function parse(text: string, bareUnit: 'bits' | 'bytes'): Amount | undefined {
 
 function isBytes(unit: string | undefined, bareUnit: 'bits' | 'bytes'): boolean {
   if (unit === undefined) return bareUnit === 'bytes';
-  return unit === 'B' || unit.toLowerCase().startsWith('byte');
+  return unit === 'B' || unit === 'Bps' || unit.toLowerCase().startsWith('byte');
 }
 
 /** Kilobits per second, at least 1 and rounded; the reason as text when it is no rate. */

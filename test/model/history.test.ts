@@ -5,12 +5,16 @@ import t from 'tap';
 import {
   type Attachment,
   type EndpointFact,
+  type GroupFact,
   type HostFact,
   type IntentObject,
+  KINDS,
   type Model,
   ModelError,
   type NetworkFact,
   type ObjectRef,
+  type Peer,
+  type PolicyFact,
   type TenantFact,
 } from '../../controller/model/index.js';
 import { endpoint, factsOf, follow, network, openNew, tenant } from './fixtures.js';
@@ -26,9 +30,17 @@ const maybe = <T>(arbitrary: fc.Arbitrary<T>) => fc.option(arbitrary, { nil: und
 const given = (members: object) =>
   Object.fromEntries(Object.entries(members).filter(([, value]) => value !== undefined));
 
+const names = (prefix: string, maxLength = 2) =>
+  fc.uniqueArray(fc.constantFrom(`${prefix}1`, `${prefix}2`, `${prefix}3`), { maxLength });
+const profile = fc.constantFrom('q1', 'q2');
+const labels = fc.dictionary(fc.constantFrom('role', 'env'), fc.constantFrom('a', 'b'), {
+  noNullPrototype: true,
+});
+
 const anyTenant = fc
   .record({
     name: fc.constantFrom(...tenants),
+    defaultAction: maybe(fc.constantFrom('allow', 'deny')),
     defaultEncapsulation: maybe(fc.constantFrom('vlan', 'vxlan')),
     subnetPool: maybe(fc.constantFrom('10.1.0.0/28', '10.1.0.0/27', '10.2.0.0/16')),
     allocationLength: fc.constant(29),
@@ -47,6 +59,7 @@ const anyNetwork = fc
     subnet: maybe(fc.constantFrom('10.1.0.0/29', '10.1.0.8/29', '10.9.0.0/29', 'none')),
     gateway: maybe(fc.constantFrom('10.1.0.1', '10.1.0.6', '10.9.0.2')),
     ipv6Subnet: maybe(fc.constantFrom('fd00:1::/64', 'none')),
+    qos: fc.option(profile, { nil: undefined, freq: 8 }),
   })
   .map(({ id, ...more }) => network(id, given(more)));
 
@@ -56,8 +69,80 @@ const anyEndpoint = fc
     ip: maybe(fc.constantFrom('10.1.0.1', '10.1.0.2', '10.1.0.9', '10.9.0.3')),
     mac: maybe(fc.constantFrom('02:aa:00:00:00:01', '02:02:0a:01:00:01')),
     host: maybe(fc.constantFrom(...hosts)),
+    labels: maybe(labels),
+    groups: maybe(names('g')),
+    qos: fc.option(profile, { nil: undefined, freq: 8 }),
   })
   .map(({ id, ...more }) => endpoint(id, given(more)));
+
+const anyGroup = fc
+  .record({
+    tenant: fc.constantFrom(...tenants),
+    name: fc.constantFrom('g1', 'g2', 'g3'),
+    endpoints: maybe(fc.subarray(['n1/a', 'n1/b', 'n2/a', 'n2/x'])),
+    networks: maybe(fc.subarray(['n1', 'n2'])),
+    selector: maybe(
+      fc.record(
+        {
+          matchLabels: labels,
+          matchExpressions: fc.constantFrom([], [{ key: 'env', operator: 'NotIn' as const, values: ['a'] }]),
+        },
+        { noNullPrototype: true },
+      ),
+    ),
+    policies: maybe(names('p')),
+    qos: fc.option(profile, { nil: undefined, freq: 8 }),
+  })
+  .map((more) => ({ kind: 'Group', ...given(more) }) as IntentObject);
+
+const rule = fc
+  .record({
+    name: fc.constantFrom('r1', 'r2', 'r3', 'r4'),
+    priority: maybe(fc.integer({ min: 1, max: 100 })),
+    action: maybe(fc.constantFrom('allow', 'deny', 'reject')),
+    from: maybe(
+      fc.uniqueArray(
+        fc.constantFrom(
+          { group: 'g1' },
+          { group: 'g2' },
+          { network: 'n1' },
+          { addressSet: 's1' },
+          { cidr: '10.0.0.0/8' },
+        ),
+        { maxLength: 2 },
+      ),
+    ),
+    protocol: maybe(fc.constantFrom('udp', 6)),
+  })
+  .map((more) => given(more) as { name: string });
+
+const anyPolicy = fc
+  .record({
+    tenant: fc.constantFrom(...tenants),
+    name: fc.constantFrom('p1', 'p2', 'p3'),
+    tier: maybe(fc.constantFrom('high', 'low')),
+    defaultIn: maybe(fc.constantFrom('allow', 'deny')),
+    rules: maybe(fc.uniqueArray(rule, { maxLength: 4, selector: ({ name }) => name })),
+  })
+  .map((more) => ({ kind: 'Policy', ...given(more) }) as IntentObject);
+
+const anyRule = fc
+  .tuple(fc.constantFrom(...tenants), fc.constantFrom('p1', 'p2'), rule)
+  .map(([tenant, policy, more]) => ({ kind: 'Rule', tenant, policy, ...more }) as IntentObject);
+
+const anySmall: fc.Arbitrary<IntentObject> = fc.oneof(
+  fc
+    .constantFrom('high', 'low')
+    .chain((name) =>
+      fc.integer({ min: 1, max: 30 }).map((priority) => ({ kind: 'Tier' as const, name, priority })),
+    ),
+  fc
+    .tuple(fc.constantFrom(...tenants), profile, fc.constantFrom('1M', '2M'))
+    .map(([tenant, name, rate]) => ({ kind: 'QosProfile' as const, tenant, name, out: { rate } })),
+  fc
+    .tuple(fc.constantFrom(...tenants), fc.constantFrom('s1', 's2'), fc.subarray(['10.0.0.0/8', '::1']))
+    .map(([tenant, name, addresses]) => ({ kind: 'AddressSet' as const, tenant, name, addresses })),
+);
 
 const anyBinding = fc
   .record({ id: fc.constantFrom(...endpoints), host: fc.constantFrom(...hosts) })
@@ -79,6 +164,10 @@ const anyObject = fc.oneof(
   { weight: 6, arbitrary: anyEndpoint },
   { weight: 1, arbitrary: anyBinding },
   { weight: 1, arbitrary: anyHost },
+  { weight: 4, arbitrary: anyGroup },
+  { weight: 4, arbitrary: anyPolicy },
+  { weight: 2, arbitrary: anyRule },
+  { weight: 4, arbitrary: anySmall },
 );
 
 const anyRef: fc.Arbitrary<ObjectRef> = fc.oneof(
@@ -86,6 +175,21 @@ const anyRef: fc.Arbitrary<ObjectRef> = fc.oneof(
   fc.constantFrom(...networks).map((name) => ({ kind: 'Network' as const, name })),
   fc.constantFrom(...endpoints).map((name) => ({ kind: 'Endpoint' as const, name })),
   fc.constantFrom(...hosts).map((name) => ({ kind: 'Host' as const, name })),
+  fc.constantFrom('high', 'low').map((name) => ({ kind: 'Tier' as const, name })),
+  fc
+    .tuple(
+      fc.constantFrom(...tenants),
+      fc.constantFrom<[ObjectRef['kind'], string]>(
+        ['Group', 'g1'],
+        ['Group', 'g2'],
+        ['Policy', 'p1'],
+        ['Policy', 'p2'],
+        ['Rule', 'p1/r1'],
+        ['AddressSet', 's1'],
+        ['QosProfile', 'q1'],
+      ),
+    )
+    .map(([tenant, [kind, name]]) => ({ kind, name: `${tenant}/${name}` })),
 );
 
 const anyAttachment: fc.Arbitrary<Attachment> = fc.record({
@@ -93,6 +197,20 @@ const anyAttachment: fc.Arbitrary<Attachment> = fc.record({
   interface: fc.constantFrom(...ports),
   generation: fc.integer({ min: 0, max: 12 }),
 });
+
+/** What most references need, so that most documents are not refused for the lack of it. */
+const foundation: IntentObject[] = [
+  ...tenants.map((name) => tenant(name)),
+  ...networks.map((id) => network(id)),
+  ...tenants.flatMap((tenant): IntentObject[] => [
+    ...['g1', 'g2', 'g3'].map((name) => ({ kind: 'Group' as const, tenant, name })),
+    ...['p1', 'p2', 'p3'].map((name) => ({ kind: 'Policy' as const, tenant, name })),
+    ...['q1', 'q2'].map((name) => ({ kind: 'QosProfile' as const, tenant, name })),
+    { kind: 'AddressSet', tenant, name: 's1' },
+  ]),
+  { kind: 'Tier', name: 'high', priority: 20 },
+  { kind: 'Tier', name: 'low', priority: 5 },
+];
 
 type Step = (model: Model) => Promise<unknown>;
 
@@ -114,6 +232,7 @@ const applied =
   };
 
 const anyStep: fc.Arbitrary<Step> = fc.oneof(
+  { weight: 1, arbitrary: fc.constant(applied(foundation, 'add')) },
   {
     weight: 6,
     arbitrary: fc.array(anyObject, { minLength: 1, maxLength: 12 }).map((all) => applied(all, 'add')),
@@ -164,15 +283,17 @@ const anyStep: fc.Arbitrary<Step> = fc.oneof(
         name: fc.constantFrom('a', 'b', 'x', 'y', 'z'),
         host: fc.constantFrom(...hosts),
         attachUUID: maybe(fc.constantFrom('u1', 'u2')),
+        labels: maybe(labels),
+        groups: maybe(names('g', 1)),
+        qos: fc.option(profile, { nil: undefined, freq: 8 }),
       })
-      .map(({ id, attachUUID, ...rest }): Step => {
+      .map(({ id, ...rest }): Step => {
         const [tenant = '', network = ''] = id.split('/');
         return (model) =>
           model.requestEndpoint({
             tenant,
             network,
-            ...rest,
-            ...(attachUUID === undefined ? {} : { attachUUID }),
+            ...(given(rest) as { name: string; host: string }),
           });
       }),
   },
@@ -201,6 +322,54 @@ const anyStep: fc.Arbitrary<Step> = fc.oneof(
   },
 );
 
+/** What facts of all kinds name, as far as they do. */
+interface Naming {
+  readonly qos?: string;
+  readonly policy?: string;
+  readonly networks?: readonly string[];
+  readonly groups?: readonly string[];
+  readonly policies?: readonly string[];
+  readonly peers?: readonly Peer[];
+}
+
+/** Keys of the facts that a fact needs. */
+const namedBy = ({
+  qos,
+  policy,
+  networks = [],
+  groups = [],
+  policies = [],
+  peers = [],
+}: Naming): string[] => [
+  ...(qos === undefined ? [] : [`qosProfile ${qos}`]),
+  ...(policy === undefined ? [] : [`policy ${policy}`]),
+  ...networks.map((id) => `network ${id}`),
+  ...groups.map((id) => `group ${id}`),
+  ...policies.map((id) => `policy ${id}`),
+  ...peers.flatMap((peer) => (peer.kind === 'block' ? [] : [`${peer.kind} ${peer.id}`])),
+];
+
+/** Members of a group by the words of facts.ts: looks at every endpoint. */
+function membersOf(facts: ReadonlyMap<string, unknown>, group: GroupFact): string[] {
+  const endpoints = [...facts]
+    .filter(([key]) => key.startsWith('endpoint '))
+    .map(([, fact]) => fact as EndpointFact);
+  return endpoints
+    .filter(({ id, network, labels = {}, groups = [] }) => {
+      if (!id.startsWith(`${group.tenant}/`)) return false;
+      if (group.endpoints.includes(id) || groups.includes(group.id)) return true;
+      if (group.selector === undefined) return group.networks.includes(network);
+      if (group.networks.length > 0 && !group.networks.includes(network)) return false;
+      const { matchLabels, expressions } = group.selector;
+      // Of the operators, the histories have NotIn.
+      return (
+        Object.keys(matchLabels).every((key) => labels[key] === matchLabels[key]) &&
+        expressions.every(({ key, values }) => !values.includes(labels[key] ?? ''))
+      );
+    })
+    .map(({ id }) => id);
+}
+
 /** What must never be, whatever has been asked for. */
 function violations(model: Model): string[] {
   const found: string[] = [];
@@ -216,6 +385,7 @@ function violations(model: Model): string[] {
   for (const [key, value] of facts) {
     const kind = key.split(' ')[0] as string;
     once(`${kind} number ${(value as TenantFact).number}`);
+    for (const id of namedBy(value as Naming)) needs(key, id);
     if (kind === 'network') {
       const { encapsulation, tag, tenant, ipv4 } = value as NetworkFact;
       needs(key, `tenant ${tenant}`);
@@ -230,6 +400,20 @@ function violations(model: Model): string[] {
       if (vtepIpv4 !== undefined) once(`vtep ${vtepIpv4}`);
     }
     if (kind === 'endpoint') checkEndpoint(key, value as EndpointFact);
+  }
+  for (const { name, status } of model.list('Group')) {
+    const members = membersOf(facts, facts.get(`group ${name}`) as GroupFact);
+    if (members.length !== status.members)
+      found.push(`group ${name} has ${members.length} members, not ${status.members}`);
+    for (const id of members) {
+      if (model.get('Endpoint', id)?.status.groups?.includes(name) !== true)
+        found.push(`endpoint ${id} does not know that it is in ${name}`);
+    }
+  }
+  for (const { spec, status } of model.list('Policy')) {
+    const fact = facts.get(`policy ${spec.tenant}/${spec.name}`) as PolicyFact;
+    const tier = spec.tier === undefined ? 10 : model.get('Tier', spec.tier)?.spec.priority;
+    if (fact.tier !== tier || status.tier !== tier) found.push(`policy ${fact.id} is in tier ${fact.tier}`);
   }
   return found;
 
@@ -287,8 +471,7 @@ await t.test('nothing that must not be, and a reload changes nothing', async (t)
       deepEqual(heard, facts, 'the changes add up to the facts');
       const again = await opened.reopen();
       deepEqual(factsOf(again.model), facts);
-      for (const kind of ['Tenant', 'Host', 'Network', 'Endpoint', 'HostBinding'] as const)
-        deepEqual(again.model.list(kind), model.list(kind), kind);
+      for (const kind of KINDS) deepEqual(again.model.list(kind), model.list(kind), kind);
       // What is allocated next is the same too: the indexes are those of before.
       for (const id of networks) await take(again.model, applied([endpoint(`${id}/next`)], 'add'));
       deepEqual(violations(again.model), []);

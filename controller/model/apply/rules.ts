@@ -38,7 +38,7 @@ export function applyRules(plan: Plan, mode: 'add' | 'replace'): void {
       if (!policies.has(`${spec.tenant}/${spec.policy}`)) unwanted.push(id);
   }
   // After the new ones, which get other numbers: what is counted for a number is never of two rules.
-  for (const id of unwanted) removeRule(plan, id);
+  for (const id of unwanted.sort()) removeRule(plan, id);
 }
 
 export function removeRule(plan: Plan, id: string): void {

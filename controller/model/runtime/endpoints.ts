@@ -1,5 +1,5 @@
 /** What agents say of the endpoints on their hosts, one at a time. None of these looks at more than the endpoint. */
-import { withoutEmpty } from '../canonical.js';
+import { numberedPorts, withoutEmpty } from '../canonical.js';
 import { askedAddresses, type Refusal, takenBy } from '../apply/addresses.js';
 import { completeAddresses } from '../apply/endpoints.js';
 import { malformedTraits, refusedTraits, type TraitRefusal } from '../apply/traits.js';
@@ -161,7 +161,12 @@ function announcedTraits(
   { tenant, labels, groups, ports, qos }: EndpointRequestParams,
   before: Traits | undefined,
 ): Traits | undefined {
-  const given = present<Traits>({ labels, groups: groups && [...groups], ports, qos });
+  const given = present<Traits>({
+    labels,
+    groups: groups && [...groups],
+    ports: ports && numberedPorts(ports),
+    qos,
+  });
   throwRefusals(id, [...malformedTraits(given), ...refusedTraits(state, tenant, given)]);
   const traits = withoutEmpty({ ...before, ...given });
   return Object.keys(traits).length === 0 ? undefined : traits;
