@@ -10,7 +10,7 @@ export const EtherType = {
   serviceVlan: 0x88a8,
 } as const;
 
-export const IpProtocol = { udp: 17, icmpv6: 58 } as const;
+export const IpProtocol = { udp: 17, icmpv6: 58, sctp: 132 } as const;
 
 /** Operations of ARP (RFC 826). */
 export const ArpOperation = { request: 1, reply: 2 } as const;

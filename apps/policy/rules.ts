@@ -288,7 +288,7 @@ function namedServices(
   const { peers, direction, tenant } = matcher;
   const list = peers === undefined ? undefined : (context.get(peerLists, peers) ?? []);
   if (direction === 'in') {
-    const services = ports.map(({ name, port }) => portService(name, port));
+    const services = ports.flatMap(({ name, port }) => portServices(name, port));
     return (list ?? ANYBODY).flatMap((peer) => services.map((service) => ({ peer, service })));
   }
   const allowed = list === undefined ? undefined : new Set(list);
@@ -300,17 +300,18 @@ function namedServices(
       .flatMap(({ number, set }) =>
         set.flatMap((memberOf) => {
           const port = portMeant(memberOf, ofName);
-          return port === undefined ? [] : [{ peer: number, service: portService(name, port) }];
+          return port === undefined
+            ? []
+            : portServices(name, port).map((service) => ({ peer: number, service }));
         }),
       );
   });
 }
 
 /** `name`: `6/http`. */
-function portService(name: string, port: number): Match {
+function portServices(name: string, port: number): readonly Match[] {
   const protocol = Number(name.slice(0, name.indexOf('/')));
-  const [service] = serviceMatches([{ protocol, ports: [{ first: port, last: port }] }]);
-  return service as Match;
+  return serviceMatches([{ protocol, ports: [{ first: port, last: port }] }]);
 }
 
 function clauseMatchText({ direction, subject, priority, part }: Omit<Clause, 'rule' | 'clause'>): string {

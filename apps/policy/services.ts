@@ -1,10 +1,15 @@
 /**
  * What of a connection a service is about, as matches on its first packet: protocol and destination ports, or type and code of
  * ICMP, which connection tracking keeps where others have ports.
+ *
+ * The userspace datapath keeps no ports of SCTP (Open vSwitch 3.1: all SCTP between two addresses is one connection, with ports 0), so
+ * SCTP packets are asked themselves: those of the first direction for where they go to, answers for where they come from.
  */
 import type { Service } from '../../controller/model/facts.js';
-import { F, type Match, oxm } from '../../ofproto/index.js';
-import { valid } from '../conntrack.js';
+import { CtState, F, type Match, oxm } from '../../ofproto/index.js';
+import { ctState, valid } from '../conntrack.js';
+import { ipv4, ipv6 } from '../match.js';
+import { IpProtocol } from '../protocols.js';
 
 /** Ports with these bits where the mask has ones. */
 export interface PortMask {
@@ -50,12 +55,9 @@ export function serviceMatches(services: readonly Service[]): readonly Match[] {
       if (what.whole) return [whole];
       const ports = united(what.ports).flatMap(({ first, last }) => portMasks(first, last));
       return [
-        ...ports.map(({ value, mask }) => [
-          ...whole,
-          ...(mask === 0
-            ? []
-            : [mask === ALL_BITS ? oxm(F.ct_tp_dst, value) : oxm(F.ct_tp_dst, value, mask)]),
-        ]),
+        ...ports.flatMap((port) =>
+          protocol === IpProtocol.sctp ? sctpMatches(port) : [[...whole, ...portMatch(F.ct_tp_dst, port)]],
+        ),
         ...icmpMatches(what.icmp).map((match) => [...whole, ...match]),
       ];
     });
@@ -77,6 +79,26 @@ function addService(protocols: Map<number, OfProtocol>, service: Service): void 
     }
   } else if (ports.length > 0) what.ports.push(...ports);
   else if (portNames.length === 0) what.whole = true;
+}
+
+function portMatch(field: typeof F.ct_tp_dst, { value, mask }: PortMask): Match {
+  if (mask === 0) return [];
+  return [mask === ALL_BITS ? oxm(field, value) : oxm(field, value, mask)];
+}
+
+function sctpMatches(port: PortMask): Match[] {
+  const ways = [
+    [ctState(CtState.TRACKED, CtState.INVALID | CtState.REPLY), F.sctp_dst],
+    [ctState(CtState.TRACKED | CtState.REPLY, CtState.INVALID), F.sctp_src],
+  ] as const;
+  return [ipv4, ipv6].flatMap((family) =>
+    ways.map(([state, field]) => [
+      ...state,
+      ...family,
+      oxm(F.ip_proto, IpProtocol.sctp),
+      ...portMatch(field, port),
+    ]),
+  );
 }
 
 function icmpMatches(types: OfProtocol['icmp']): Match[] {
