@@ -29,7 +29,8 @@ export type PeerIntent =
 
 export interface RuleIntent {
   readonly name: string;
-  readonly direction: Direction;
+  /** Default: in. */
+  readonly direction?: Direction;
   readonly priority?: number;
   readonly from?: readonly PeerIntent[];
   readonly to?: readonly PeerIntent[];
@@ -40,6 +41,15 @@ export interface RuleIntent {
   readonly action?: Action;
   readonly log?: boolean;
   readonly stateless?: boolean;
+  /** As contiv's users write it. */
+  readonly fromEndpointGroup?: string;
+  readonly toEndpointGroup?: string;
+  readonly fromNetwork?: string;
+  readonly toNetwork?: string;
+  readonly fromIpAddress?: string;
+  readonly toIpAddress?: string;
+  /** 0: any. */
+  readonly port?: number;
 }
 
 export interface PolicyIntent {
@@ -139,8 +149,9 @@ export function decide(world: World, packet: Packet, subject: KnownEndpoint, dir
     const by = `default of policy ${policy.tenant}/${policy.name}`;
     if (said === 'deny') denies ??= { action: 'deny', by };
     if (said === 'allow') allows ??= { action: 'allow', by };
-    for (const [position, rule] of (policy.rules ?? []).entries()) {
-      if (rule.direction !== direction || !ruleMatches(world, packet, policy.tenant, rule)) continue;
+    for (const [position, rule] of rulesOf(world, policy).entries()) {
+      if ((rule.direction ?? 'in') !== direction || !ruleMatches(world, packet, policy.tenant, rule))
+        continue;
       const action = rule.action ?? 'allow';
       // Larger is stronger; place by place.
       const rank = [tierOf(world, policy), rule.priority ?? 1, action === 'allow' ? 0 : 1, -position];
@@ -190,6 +201,14 @@ function policiesOf(world: World, endpoint: KnownEndpoint): readonly PolicyInten
   });
 }
 
+/** Those written in the policy, then those written by themselves. */
+function rulesOf(world: World, { tenant, name, rules = [] }: PolicyIntent): readonly RuleIntent[] {
+  const alone = world.intents.filter(
+    (intent) => intent.kind === 'Rule' && intent['tenant'] === tenant && intent['policy'] === name,
+  );
+  return [...rules, ...(alone as unknown as readonly RuleIntent[])];
+}
+
 function groupsOf(world: World, tenant: string): readonly GroupIntent[] {
   return world.intents.filter(
     (intent) => intent.kind === 'Group' && intent['tenant'] === tenant,
@@ -234,9 +253,18 @@ function selects(selector: SelectorIntent, labels: Readonly<Record<string, strin
 }
 
 function ruleMatches(world: World, packet: Packet, tenant: string, rule: RuleIntent): boolean {
-  const peers = rule.direction === 'in' ? rule.from : rule.to;
-  const other = rule.direction === 'in' ? packet.from : packet.to;
-  if (peers !== undefined && peers.length > 0) {
+  const inwards = (rule.direction ?? 'in') === 'in';
+  const group = inwards ? rule.fromEndpointGroup : rule.toEndpointGroup;
+  const network = inwards ? rule.fromNetwork : rule.toNetwork;
+  const cidr = inwards ? rule.fromIpAddress : rule.toIpAddress;
+  const peers: readonly PeerIntent[] = [
+    ...((inwards ? rule.from : rule.to) ?? []),
+    ...(group === undefined ? [] : [{ group }]),
+    ...(network === undefined ? [] : [{ network }]),
+    ...(cidr === undefined ? [] : [{ cidr }]),
+  ];
+  const other = inwards ? packet.from : packet.to;
+  if (peers.length > 0) {
     if (!peers.some((peer) => isPeer(world, packet, tenant, peer, other))) return false;
   }
   return serviceMatches(world, packet, rule);
@@ -278,8 +306,9 @@ function serviceMatches(world: World, packet: Packet, rule: RuleIntent): boolean
   if (protocol !== packet.protocol) return false;
   if (rule.icmpType !== undefined && rule.icmpType !== packet.icmpType) return false;
   if (rule.icmpCode !== undefined && rule.icmpCode !== packet.icmpCode) return false;
-  if (rule.ports === undefined || rule.ports.length === 0) return true;
-  return rule.ports.some((port) => portMatches(world, packet, port));
+  const ports = [...(rule.ports ?? []), ...(rule.port === undefined || rule.port === 0 ? [] : [rule.port])];
+  if (ports.length === 0) return true;
+  return ports.some((port) => portMatches(world, packet, port));
 }
 
 /** 80, '80', '8000-8010', or the name of a port of the endpoint that is connected to. */
@@ -292,17 +321,11 @@ function portMatches(world: World, packet: Packet, port: number | string): boole
   }
   const receiver = endpointAt(world, packet, packet.to);
   if (receiver === undefined) return false;
-  const ports = (intentOf(world, receiver)?.['ports'] ?? []) as readonly {
-    name: string;
-    protocol?: string;
-    port: number;
-  }[];
-  return ports.some(
-    (named) =>
-      named.name === port &&
-      PROTOCOLS[named.protocol ?? 'tcp'] === packet.protocol &&
-      named.port === packet.destinationPort,
-  );
+  const named = (intentOf(world, receiver)?.['ports'] ?? {}) as Readonly<Record<string, number | string>>;
+  if (named[port] === undefined) return false;
+  // 8080, or '53/udp'
+  const [number, protocol = 'tcp'] = String(named[port]).split('/');
+  return PROTOCOLS[protocol] === packet.protocol && Number(number) === packet.destinationPort;
 }
 
 /** Whose address it is in the packet's network, if anybody's of ours. */
@@ -320,7 +343,8 @@ function endpointAt(
 
 const same = (a: Address, b: Address): boolean => a.family === b.family && a.value === b.value;
 
-function within(address: Address, cidr: string): boolean {
+/** Whether the address is in a prefix, '10.1.0.0/16', or is it, '10.1.1.1'. */
+export function within(address: Address, cidr: string): boolean {
   const [text = '', length] = cidr.split('/');
   const base = parseAddress(text);
   if (base.family !== address.family) return false;

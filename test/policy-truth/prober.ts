@@ -38,9 +38,13 @@ export interface Service {
   readonly icmpType?: number;
 }
 
-export interface Probe {
+/** Two who may have frames on the way to each other. */
+export interface Pair {
   readonly from: Station;
   readonly to: Station;
+}
+
+export interface Probe extends Pair {
   readonly family: 4 | 6;
   readonly service: Service;
 }
@@ -58,6 +62,8 @@ const POLL_MS = 4;
 const FIRST_MARK = 20_000;
 const MARKS = 40_000;
 const SENTINEL_STEPS = 4;
+/** Whose connections are told apart by ports or identifiers. */
+const TRACKED_PROTOCOLS: readonly number[] = [Protocol.tcp, Protocol.udp, Protocol.icmp, Protocol.icmpv6];
 
 /** A probe under way. */
 interface Attempt {
@@ -79,6 +85,8 @@ export class Prober {
   constructor(
     private readonly wire: Wire,
     stations: Iterable<Station>,
+    /** Makes every switch forget all connections. */
+    private readonly forgetConnections: () => Promise<void>,
   ) {
     for (const { place, name } of stations) this.#names.set(place, name);
   }
@@ -86,11 +94,24 @@ export class Prober {
   /** Outcomes in the order of the probes; what is expected decides only how long is waited and what is tried again. */
   async run(probes: readonly Probe[], expected: (probe: Probe) => Outcome): Promise<readonly Outcome[]> {
     const outcomes: Outcome[] = [];
-    for (let first = 0; first < probes.length; first += PROBES_AT_ONCE) {
-      const window = probes.slice(first, first + PROBES_AT_ONCE);
-      outcomes.push(...(await this.#window(window, expected)));
+    for (const [round, indexes] of roundsOf(probes).entries()) {
+      if (round > 0) await this.forgetConnections();
+      for (let first = 0; first < indexes.length; first += PROBES_AT_ONCE) {
+        const window = indexes.slice(first, first + PROBES_AT_ONCE);
+        const found = await this.#window(
+          window.map((index) => probes[index]!),
+          expected,
+        );
+        for (const [place, index] of window.entries()) outcomes[index] = found[place]!;
+      }
     }
     return outcomes;
+  }
+
+  /** Returns when what the pairs sent each other before has arrived, wherever it arrives. */
+  async quiescence(pairs: readonly Pair[]): Promise<void> {
+    await this.#quiescence(new Map(), pairs);
+    await this.wire.forget();
   }
 
   async #window(probes: readonly Probe[], expected: (probe: Probe) => Outcome): Promise<readonly Outcome[]> {
@@ -125,7 +146,10 @@ export class Prober {
           (attempt) => outcomeOf(attempt) === wanted[attempt.index] || wanted[attempt.index] === 'deny',
         ),
       );
-      await this.#quiescence(attempts, current);
+      await this.#quiescence(
+        attempts,
+        current.map(({ probe }) => probe),
+      );
       for (const attempt of current) outcomes[attempt.index] = outcomeOf(attempt);
       // A packet may be lost (the first ones into a tunnel are); one that passes against a rule is never lost sight of.
       const lost = current.filter((attempt) => attempt.astray.length === 0 && !attempt.rejected);
@@ -138,9 +162,9 @@ export class Prober {
   }
 
   /** Sends a frame to and fro twice between the ends of every attempt, and returns when all of it has arrived. */
-  async #quiescence(attempts: ReadonlyMap<number, Attempt>, current: readonly Attempt[]): Promise<void> {
-    const pairs = new Map<string, Probe>();
-    for (const { probe } of current) pairs.set([probe.from.name, probe.to.name].sort().join(' '), probe);
+  async #quiescence(attempts: ReadonlyMap<number, Attempt>, probes: readonly Pair[]): Promise<void> {
+    const pairs = new Map<string, Pair>();
+    for (const pair of probes) pairs.set([pair.from.name, pair.to.name].sort().join(' '), pair);
     let missing = [...pairs.values()];
     for (let turn = 0; turn < TRIES; turn++) {
       const sentinels = new Map(missing.map((pair) => [this.wire.number(), pair]));
@@ -182,6 +206,26 @@ export class Prober {
   }
 }
 
+/**
+ * Indexes of probes that may go together. What the connection table of the userspace datapath keeps without ports (SCTP too, in Open
+ * vSwitch 3.1) is one connection for both directions and all ports of two addresses: each gets a round of its own, after the first.
+ */
+function roundsOf(probes: readonly Probe[]): readonly (readonly number[])[] {
+  const rounds: number[][] = [[]];
+  const portless = new Map<string, number>();
+  for (const [index, { from, to, family, service }] of probes.entries()) {
+    const { protocol } = service;
+    let round = 0;
+    if (!TRACKED_PROTOCOLS.includes(protocol)) {
+      const connection = [[from.name, to.name].sort().join(' '), family, protocol].join(' ');
+      round = (portless.get(connection) ?? 0) + 1;
+      portless.set(connection, round);
+    }
+    (rounds[round] ??= []).push(index);
+  }
+  return rounds;
+}
+
 function outcomeOf({ reached, steps, rejected, astray }: Attempt): Outcome {
   if (astray.length > 0) return `wrong: ${astray.join(', ')}`;
   if (rejected) return reached < 0 ? 'reject' : `wrong: rejected after step ${reached}`;
@@ -189,7 +233,7 @@ function outcomeOf({ reached, steps, rejected, astray }: Attempt): Outcome {
   return reached === steps - 1 ? 'allow' : `wrong: went as far as step ${reached} of ${steps - 1}`;
 }
 
-function endsOf({ from, to, family }: Probe): Ends {
+export function endsOf({ from, to, family }: Probe): Ends {
   const end = ({ mac, addresses, name }: Station) => {
     const address = addresses.find((one) => one.family === family);
     if (address === undefined) throw new Error(`${name} has no IPv${family} address`);
@@ -198,8 +242,8 @@ function endsOf({ from, to, family }: Probe): Ends {
   return { source: end(from), destination: end(to) };
 }
 
-/** The frames of a probe, sent in turn by its ends. */
-function conversationOf(probe: Probe, number: number, mark: number): Conversation {
+/** The frames of a probe, sent in turn by its ends; `mark` is its source port. */
+export function conversationOf(probe: Probe, number: number, mark: number): Conversation {
   const { protocol, port = 0, icmpType } = probe.service;
   const there = endsOf(probe);
   const back = reversed(there);
@@ -259,7 +303,7 @@ function conversationOf(probe: Probe, number: number, mark: number): Conversatio
 /** Echo, timestamp, and echo of ICMPv6. */
 const ICMP_ANSWERS: Readonly<Record<number, number>> = { 8: 0, 13: 14, 128: 129 };
 
-function sentinelOf({ from, to }: Probe, number: number): Conversation {
+function sentinelOf({ from, to }: Pair, number: number): Conversation {
   const ip = (station: Station): number =>
     Number(station.addresses.find(({ family }) => family === 4)?.value ?? 0n);
   const REPLY = 2;

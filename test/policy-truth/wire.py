@@ -10,6 +10,10 @@ Standard input, a JSON value a line, each answered by a line:
   {"seen": true}     {"arrived": [[NUMBER, STEP, PLACE], ...], "others": [[PLACE, HEX], ...]} since it was last asked; others: IP frames
                      without MAGIC
   {"forget": true}   conversations are not gone on with
+  {"start": [[NUMBER, PLACE, HEX], ...], "rate": R}       streams: R frames a second of each, all in turn, evenly; behind the step a frame has
+                     a 32-bit counter and its complement, which together do not change its checksum
+  {"stop": true}     no stream goes on
+  {"streams": true}  {NUMBER: {"sent": N, "received": {PLACE: [[FIRST, LAST], ...]}}, ...}: counters that arrived, in the order of arrival
 """
 import ctypes
 import json
@@ -18,8 +22,10 @@ import selectors
 import socket
 import struct
 import sys
+import time
 
 MAGIC = b"\x77\x65\x66\x74\x7e"
+TAG_LENGTH = len(MAGIC) + 5
 ALL_PROTOCOLS = 3
 OUTGOING = 4
 BUFFER = 8 << 20
@@ -34,6 +40,47 @@ places = []
 conversations = {}
 arrived = []
 others = []
+streams = {}
+running = []
+turn = 0
+next_at = 0.0
+pause = 0.0
+
+
+class Stream:
+    def __init__(self, place, frame):
+        self.place = place
+        self.frame = bytearray(frame)
+        self.counter_at = self.frame.find(MAGIC) + TAG_LENGTH
+        self.sent = 0
+        self.received = {}
+
+    def send(self):
+        struct.pack_into("!II", self.frame, self.counter_at, self.sent, self.sent ^ 0xFFFFFFFF)
+        self.sent += 1
+        places[self.place].send(self.frame)
+
+    def note(self, place, counter):
+        ranges = self.received.setdefault(place, [])
+        if ranges and ranges[-1][1] == counter - 1:
+            ranges[-1][1] = counter
+        else:
+            ranges.append([counter, counter])
+
+
+def send_due():
+    """Sends what is due, and tells how long there is nothing to send."""
+    global turn, next_at
+    if not running:
+        return None
+    while True:
+        now = time.monotonic()
+        if now < next_at:
+            return next_at - now
+        # After a stall nothing is made up for: a burst could be lost in a full buffer.
+        next_at = max(next_at, now - 4 * pause) + pause
+        running[turn % len(running)].send()
+        turn += 1
 
 
 def open_place(netns, interface):
@@ -72,6 +119,9 @@ def receive(place):
                 others.append([place, frame.hex()])
             continue
         number, step = struct.unpack_from("!IB", frame, at + len(MAGIC))
+        if number in streams:
+            streams[number].note(place, *struct.unpack_from("!I", frame, at + TAG_LENGTH))
+            continue
         arrived.append([number, step, place])
         frames = conversations.get(number, ())
         if step + 1 < len(frames) and frames[step + 1][0] == place:
@@ -86,7 +136,7 @@ def quotes(frame):
 
 
 def command(line):
-    global arrived, others
+    global arrived, others, running, next_at, pause
     request = json.loads(line)
     for place in request.get("open", ()):
         open_place(place["netns"], place["interface"])
@@ -95,7 +145,17 @@ def command(line):
         send(number, 0)
     if "forget" in request:
         conversations.clear()
+    for number, place, frame in request.get("start", ()):
+        streams[number] = Stream(place, bytes.fromhex(frame))
+        running.append(streams[number])
+    if "rate" in request:
+        pause = 1 / (request["rate"] * len(running))
+        next_at = time.monotonic()
+    if "stop" in request:
+        running = []
     answer = {}
+    if "streams" in request:
+        answer = {number: {"sent": one.sent, "received": one.received} for number, one in streams.items()}
     if "seen" in request:
         answer = {"arrived": arrived, "others": others}
         arrived, others = [], []
@@ -107,7 +167,7 @@ def main():
     selector.register(0, selectors.EVENT_READ, -1)
     rest = b""
     while True:
-        for key, _ in selector.select():
+        for key, _ in selector.select(send_due()):
             if key.data >= 0:
                 receive(key.data)
                 continue

@@ -29,6 +29,18 @@ export interface Seen {
   readonly others: readonly (readonly [place: number, frame: Buffer])[];
 }
 
+/** Frames of one sender at a steady rate, each with a counter. */
+export interface StreamState {
+  /** How many were sent: counters below it. */
+  readonly sent: number;
+  /** Counters that arrived, by place, in the order of arrival: first and last of each unbroken run. */
+  readonly received: ReadonlyMap<number, readonly (readonly [first: number, last: number])[]>;
+}
+
+/** What a frame of a stream has to carry, at an even distance from the start of the checksummed part. */
+export const streamTag = (stream: number): Buffer =>
+  Buffer.concat([tag(stream, 0), Buffer.of(0, 0, 0, 0, 0xff, 0xff, 0xff, 0xff)]);
+
 export class Wire {
   #places = 0;
   #conversations = 0;
@@ -42,7 +54,7 @@ export class Wire {
     });
   }
 
-  static start(): Wire {
+  static open(): Wire {
     const child = spawn('/usr/bin/python3', ['test/policy-truth/wire.py'], {
       stdio: ['pipe', 'pipe', 'inherit'],
     });
@@ -50,7 +62,7 @@ export class Wire {
   }
 
   /** Numbers of the places, to be used in conversations. */
-  async open(places: readonly PlaceOptions[]): Promise<readonly number[]> {
+  async place(places: readonly PlaceOptions[]): Promise<readonly number[]> {
     await this.#ask({ open: places });
     const first = this.#places;
     this.#places += places.length;
@@ -82,6 +94,35 @@ export class Wire {
   /** What still arrives is seen, and answered no more. */
   async forget(): Promise<void> {
     await this.#ask({ forget: true });
+  }
+
+  /** Starts streams by number, besides those that run; `rate`: frames a second of each. */
+  async start(
+    streams: ReadonlyMap<number, readonly [place: number, frame: Uint8Array]>,
+    rate: number,
+  ): Promise<void> {
+    const start = [...streams].map(([number, [place, frame]]) => [
+      number,
+      place,
+      Buffer.from(frame).toString('hex'),
+    ]);
+    await this.#ask({ start, rate });
+  }
+
+  async stop(): Promise<void> {
+    await this.#ask({ stop: true });
+  }
+
+  /** Of every stream that was ever started. */
+  async streams(): Promise<ReadonlyMap<number, StreamState>> {
+    type Told = Record<string, { sent: number; received: Record<string, [number, number][]> }>;
+    const told = JSON.parse(await this.#ask({ streams: true })) as Told;
+    return new Map(
+      Object.entries(told).map(([number, { sent, received }]) => [
+        Number(number),
+        { sent, received: new Map(Object.entries(received).map(([place, runs]) => [Number(place), runs])) },
+      ]),
+    );
   }
 
   close(): void {

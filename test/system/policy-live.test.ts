@@ -1,0 +1,139 @@
+/**
+ * Policies that change under running connections: both ends of each send counted frames all the time. What the old and the new policy
+ * forbid never passes, what both allow is never lost, what is newly forbidden stops in both directions with the acknowledgement.
+ */
+import t from 'tap';
+import {
+  type GroupIntent,
+  type PolicyIntent,
+  type RuleIntent,
+  type World,
+} from '../policy-truth/evaluator.js';
+import { LiveConnections } from '../policy-truth/live.js';
+import type { Probe } from '../policy-truth/prober.js';
+import { groups } from './policy-cases.js';
+import { type Case, describe, expectedOutcome, PolicyStage, tcp, udp } from './policy-support.js';
+
+const RATE = 120;
+const TOGGLES = 16;
+/** On a machine that is busy with other things. */
+const LONGEST_LAG_MS = 2_000;
+const tenant = 'acme';
+
+t.setTimeout(300_000);
+const stage = await PolicyStage.start();
+t.teardown(() => stage.stop());
+
+const connections: readonly Probe[] = [
+  stage.probe('a1', 'b1', udp(8000)),
+  stage.probe('a1', 'b2', udp(8000)),
+  stage.probe('a2', 'b3', tcp(8000)),
+  stage.probe('a3', 'b3', tcp(80)),
+  stage.probe('a2', 'b1', tcp(80), 6),
+  stage.probe('b1', 'c2', udp(53)),
+  stage.probe('c1', 'b2', tcp(8000), 6),
+  stage.probe('c3', 'a1', udp(8000), 6),
+  stage.probe('lan/outside', 'lan/l1', udp(80)),
+  stage.probe('lan/l1', 'lan/l2', tcp(80), 6),
+  stage.probe('lan/l3', 'lan/outside', tcp(8000)),
+  stage.probe('rival/web/a1', 'rival/web/b2', udp(8000)),
+  stage.probe('rival/web/c3', 'rival/web/a1', tcp(80)),
+];
+const live = await LiveConnections.open(stage.wire, stage.prober, connections, RATE, describe);
+const allows = (world: World) => (connection: Probe) => expectedOutcome(world, connection) === 'allow';
+
+/** Applies the objects under way; lines about what was wrong, and how many frames were watched. */
+async function change(objects: Case) {
+  const old = stage.world;
+  const now = stage.worldOf(objects);
+  return live.during(() => stage.apply(objects), allows(old), allows(now));
+}
+
+const rule = (name: string, spec: Partial<RuleIntent>): RuleIntent => ({ name, ...spec });
+const fromFront = rule('front', { from: [{ group: 'front' }], protocol: 'tcp', ports: [8000] });
+const fromFrontUdp = rule('front-udp', { from: [{ group: 'front' }], protocol: 'udp', ports: [8000] });
+const notA1 = rule('not-a1', { action: 'deny', priority: 9, from: [{ cidr: '10.1.1.1' }] });
+const back = (...rules: readonly RuleIntent[]): Case => groups({ back: { defaultIn: 'deny', rules } });
+/** Without this member of the front group. */
+const without = (endpoint: string, objects: Case): Case =>
+  objects.map((intent) => {
+    if (intent.kind !== 'Group' || intent['name'] !== 'front') return intent;
+    const { endpoints = [] } = intent as unknown as GroupIntent;
+    return { ...intent, endpoints: endpoints.filter((one) => one !== endpoint) };
+  });
+const set = (...addresses: readonly string[]) => ({ kind: 'AddressSet', tenant, name: 'friends', addresses });
+const fromSet = rule('friends', { from: [{ addressSet: 'friends' }], protocol: 'tcp' });
+const edge = (spec: Omit<PolicyIntent, 'kind' | 'tenant' | 'name'>): Case => [
+  { kind: 'Policy', tenant, name: 'edge', ...spec },
+  { kind: 'Group', tenant, name: 'edge', networks: ['lan'], policies: ['edge'] },
+];
+const denyingTenant = { kind: 'Tenant', name: tenant, defaultAction: 'deny' };
+const everywhere = (...rules: readonly RuleIntent[]): Case => [
+  { kind: 'Policy', tenant, name: 'all', rules },
+  { kind: 'Group', tenant, name: 'all', networks: ['web', 'lan'], policies: ['all'] },
+];
+
+const steps: readonly (readonly [string, Case])[] = [
+  ['the first policy of a tenant', back(fromFront, fromFrontUdp)],
+  ['a rule more', back(fromFront, fromFrontUdp, notA1)],
+  ['another action', back(fromFront, fromFrontUdp, { ...notA1, action: 'allow' })],
+  ['other ports', back({ ...fromFront, ports: [80] }, fromFrontUdp, notA1)],
+  ['other ports again, as a range', back({ ...fromFront, ports: ['80-8000'] }, fromFrontUdp)],
+  ['one leaves the group', without('web/a2', back({ ...fromFront, ports: ['80-8000'] }, fromFrontUdp))],
+  ['and comes back', back({ ...fromFront, ports: ['80-8000'] }, fromFrontUdp)],
+  ['an address set instead', [...back(fromSet, fromFrontUdp), set('10.1.1.0/30', 'fd00:1::/64')]],
+  [
+    'an address set that changes',
+    [...back(fromSet, fromFrontUdp), set('10.1.1.3', 'fd00:1::2/127', 'fd00:1::4/126')],
+  ],
+  [
+    'the rule under another name',
+    [...back({ ...fromSet, name: 'others' }, fromFrontUdp), set('10.1.1.3', 'fd00:1::/64')],
+  ],
+  [
+    'the VLAN underlay as well',
+    [...back(fromFrontUdp), ...edge({ defaultIn: 'deny', rules: [rule('tcp', { protocol: 'tcp' })] })],
+  ],
+  [
+    'outwards too',
+    [...back(fromFrontUdp), ...edge({ defaultIn: 'deny', defaultOut: 'deny', rules: [rule('in', {})] })],
+  ],
+  ['the tenant denies', [denyingTenant, ...back(fromFrontUdp)]],
+  [
+    'and a policy for all allows TCP',
+    [
+      denyingTenant,
+      ...everywhere(rule('in', { protocol: 'tcp' }), rule('out', { direction: 'out', protocol: 'tcp' })),
+    ],
+  ],
+  [
+    'a policy of the other tenant',
+    groups({ front: { defaultIn: 'deny' }, back: { defaultIn: 'deny', rules: [rule('all', {})] } }, 'rival'),
+  ],
+  ['no policy', []],
+];
+
+for (const [name, objects] of steps) {
+  t.test(name, async (t) => {
+    const { wrong, frames, lagMs } = await change(objects);
+    t.strictSame(wrong, []);
+    t.ok(lagMs < LONGEST_LAG_MS, `the datapaths followed ${lagMs} ms after the acknowledgement`);
+    t.comment(`${frames} frames`);
+  });
+}
+
+t.test('to and fro', async (t) => {
+  let frames = 0;
+  let longest = 0;
+  for (let turn = 0; turn < TOGGLES; turn++) {
+    const judged = await change(turn % 2 === 0 ? back(fromFront, notA1) : back(fromFront, fromFrontUdp));
+    frames += judged.frames;
+    longest = Math.max(longest, judged.lagMs);
+    t.strictSame(judged.wrong, []);
+  }
+  t.ok(
+    longest < LONGEST_LAG_MS,
+    `the datapaths followed ${longest} ms after the acknowledgement at the latest`,
+  );
+  t.comment(`${frames} frames`);
+});
