@@ -7,7 +7,7 @@ import { conversationOf, endsOf, type Probe, type Prober } from './prober.js';
 import { type Conversation, type StreamState, streamTag, tag, type Wire } from './wire.js';
 
 const FIRST_MARK = 61_000;
-const PATIENCE_MS = 10_000;
+const PATIENCE_MS = 30_000;
 /** Frames of each stream in a state that is to be judged. */
 const ENOUGH = 12;
 
@@ -128,6 +128,48 @@ export class LiveConnections {
     return { wrong, frames, lagMs: Math.round((late * 1000) / this.rate) };
   }
 
+  /**
+   * Does something that cuts them, and returns when all go on in both directions: for how long each was cut, milliseconds, in its two
+   * directions (`there`: from whom opened it). Nothing must come twice or elsewhere.
+   */
+  async interruptions(
+    cut: () => Promise<void>,
+  ): Promise<readonly { readonly connection: string; readonly there: number; readonly back: number }[]> {
+    const begun = await this.#sent();
+    await cut();
+    const after = await this.#sent();
+    await this.#until('the streams to go on', async () => {
+      const states = await this.wire.streams();
+      return this.#streams.every(({ number, place }) => {
+        const last = states.get(number)?.received.get(place)?.at(-1)?.[1] ?? -1;
+        return last > (after.get(number) ?? 0) + ENOUGH;
+      });
+    });
+    const end = await this.#sent();
+    await this.prober.quiescence(this.#streams.map(({ connection }) => connection));
+    const states = await this.wire.streams();
+    const lost = new Map<string, { there: number; back: number }>();
+    for (const { number, connection, direction, place } of this.#streams) {
+      const phases = [begun, begun, end, end].map((counters) => counters.get(number) ?? 0);
+      const state = states.get(number)!;
+      for (const line of judge(state, place, phases, true, true).wrong) {
+        if (!line.includes(' lost ')) throw new Error(`${this.describe(connection)}, ${direction}: ${line}`);
+      }
+      const runs = state.received.get(place) ?? [];
+      const gaps = runs.map(([first], index) => first - (runs[index - 1]?.[1] ?? -1) - 1);
+      const name = this.describe(connection);
+      const both = lost.get(name) ?? { there: 0, back: 0 };
+      // Of the runs that are left at the end, the last but one ended before the cut or in it.
+      const recent = runs.flatMap(([first], index) =>
+        first >= (begun.get(number) ?? 0) ? [gaps[index] ?? 0] : [],
+      );
+      both[direction] = Math.round((recent.reduce((sum, gap) => sum + gap, 0) * 1000) / this.rate);
+      lost.set(name, both);
+    }
+    this.#since = end;
+    return [...lost].map(([connection, both]) => ({ connection, ...both }));
+  }
+
   async #sent(): Promise<Counters> {
     const states = await this.wire.streams();
     return new Map(this.#streams.map(({ number }) => [number, states.get(number)?.sent ?? 0]));
@@ -209,3 +251,47 @@ function streamFrame(
   const flags = TcpFlag.ack | TcpFlag.push;
   return tcpFrame(ends, { sourcePort, destinationPort, flags, sequence, acknowledgement, data });
 }
+
+/** Datagrams in one direction, at a steady rate, whether anything is there or not. */
+export class Datagrams {
+  readonly #streams = new Map<number, Probe>();
+  #mark = FIRST_MARK + 1_000;
+
+  constructor(private readonly wire: Wire) {}
+
+  /** Starts one stream for each probe (of UDP). */
+  async start(probes: readonly Probe[], rate: number): Promise<void> {
+    const frames = new Map<number, readonly [number, Uint8Array]>();
+    for (const probe of probes) {
+      const number = this.wire.number();
+      this.#streams.set(number, probe);
+      const frame = udpFrame(endsOf(probe), ++this.#mark, probe.service.port ?? 0, streamTag(number));
+      frames.set(number, [probe.from.place, frame]);
+    }
+    await this.wire.start(frames, rate);
+  }
+
+  /** Of every stream, in the order of the probes: how many were sent, and the runs of those that arrived where they should. */
+  async state(): Promise<readonly { readonly probe: Probe; readonly sent: number; readonly runs: Runs }[]> {
+    const states = await this.wire.streams();
+    return [...this.#streams].map(([number, probe]) => {
+      const state = states.get(number);
+      const astray = [...(state?.received.keys() ?? [])].filter((place) => place !== probe.to.place);
+      if (astray.length > 0) throw new Error(`frames to ${probe.to.name} arrived at places ${astray.join()}`);
+      return { probe, sent: state?.sent ?? 0, runs: state?.received.get(probe.to.place) ?? [] };
+    });
+  }
+
+  /** Resolves when each has sent so many more. */
+  async more(count: number): Promise<void> {
+    const before = await this.state();
+    const deadline = Date.now() + PATIENCE_MS;
+    while (!(await this.state()).every(({ sent }, index) => sent >= (before[index]?.sent ?? 0) + count)) {
+      if (Date.now() > deadline) throw new Error('the streams stand still');
+      await new Promise((resolve) => setTimeout(resolve, 5));
+    }
+  }
+}
+
+/** First and last counter of each unbroken run. */
+export type Runs = readonly (readonly [first: number, last: number])[];

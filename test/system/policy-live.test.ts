@@ -9,7 +9,7 @@ import {
   type RuleIntent,
   type World,
 } from '../policy-truth/evaluator.js';
-import { LiveConnections } from '../policy-truth/live.js';
+import { Datagrams, LiveConnections } from '../policy-truth/live.js';
 import type { Probe } from '../policy-truth/prober.js';
 import { groups } from './policy-cases.js';
 import { type Case, describe, expectedOutcome, PolicyStage, tcp, udp } from './policy-support.js';
@@ -136,4 +136,82 @@ t.test('to and fro', async (t) => {
     `the datapaths followed ${longest} ms after the acknowledgement at the latest`,
   );
   t.comment(`${frames} frames`);
+});
+
+t.test('the side that forbids changes', async (t) => {
+  const denied = { action: 'deny', priority: 9 } as const;
+  const out = { rules: [rule('r', { ...denied, direction: 'out', to: [{ group: 'back' }] })] };
+  const into = { rules: [rule('r', { ...denied, from: [{ group: 'front' }] })] };
+  const [atSource, atBoth, atDestination] = [
+    groups({ front: out }),
+    groups({ front: out, back: into }),
+    groups({ back: into }),
+  ];
+  for (const objects of [[], atSource, atBoth, atDestination, atBoth, atSource]) {
+    t.strictSame((await change(objects)).wrong, [], 'first forbidden there, then allowed here');
+  }
+  // Two switches do not change in one instant: what goes from host to host may pass once in a single step (docs/policy.md).
+  const hostsOf = ({ from, to }: Probe) => new Set([from, to].map(({ name }) => name.at(-1)));
+  const within = new Set(connections.filter((one) => hostsOf(one).size === 1).map(describe));
+  let between = 0;
+  for (let turn = 0; turn < TOGGLES; turn++) {
+    const { wrong } = await change(turn % 2 === 0 ? atDestination : atSource);
+    const inOneHost = wrong.filter((line) => within.has(line.slice(0, line.indexOf(','))));
+    t.strictSame(inOneHost, []);
+    between += wrong.length;
+  }
+  t.comment(
+    `${between} streams between hosts passed a frame in ${TOGGLES} steps that moved a denial from one to the other`,
+  );
+});
+
+t.test('a port carries nothing before its policy is acknowledged', async (t) => {
+  await live.stop();
+  const late = ['d1', 'd2', 'd3'] as const;
+  const objects: Case = [
+    ...late.map((name) => ({ kind: 'Endpoint', tenant, network: 'web', name, labels: { late: 'yes' } })),
+    ...groups({ data: { rules: [rule('no', { action: 'deny', from: [{ group: 'late' }] })] } }),
+    { kind: 'Group', tenant, name: 'late', selector: { matchLabels: { late: 'yes' } }, policies: ['late'] },
+    {
+      kind: 'Policy',
+      tenant,
+      name: 'late',
+      defaultIn: 'deny',
+      defaultOut: 'deny',
+      rules: [
+        rule('in', { from: [{ group: 'front' }], protocol: 'udp', ports: [8000] }),
+        rule('out', { direction: 'out', protocol: 'udp', ports: [53] }),
+      ],
+    },
+  ];
+  await stage.apply(objects);
+  const plugged = await Promise.all(late.map((name) => stage.plug(`acme/web/${name}`)));
+  const probes = late.flatMap((name, index) => [
+    ...['a1', 'a2', 'b1', 'c1', 'c2'].map((other) => stage.probe(name, other, udp(53))),
+    ...['a1', 'a3', 'b2', 'c3'].map((other) => stage.probe(other, name, udp(8000))),
+    stage.probe(name, ['b1', 'b2', 'b3'][index] ?? '', udp(54), 6),
+    stage.probe('a2', name, udp(8001), 6),
+    stage.probe(name, late[(index + 1) % late.length] ?? '', udp(53)),
+  ]);
+  const datagrams = new Datagrams(stage.wire);
+  await datagrams.start(probes, RATE);
+  await datagrams.more(10);
+  const early = (await datagrams.state()).filter(({ runs }) => runs.length > 0);
+  t.strictSame(
+    early.map(({ probe }) => describe(probe)),
+    [],
+    'nothing before it is attached',
+  );
+  await Promise.all(plugged.map(({ attach }) => attach()));
+  await stage.acknowledged();
+  await datagrams.more(25);
+  await stage.wire.stop();
+  await stage.prober.quiescence(probes);
+  const allowed = allows(stage.worldOf(objects));
+  for (const { probe, sent, runs } of await datagrams.state()) {
+    if (allowed(probe)) {
+      t.equal(runs.length, 1, `${describe(probe)}: once it passes, it passes`);
+      t.equal(runs.at(-1)?.[1], sent - 1);
+    } else t.strictSame(runs, [], `${describe(probe)}: never passes`);
+  }
 });

@@ -227,8 +227,16 @@ export class PolicyStage {
   }
 
   async #attach(id: string): Promise<void> {
+    await (await this.plug(id)).attach();
+  }
+
+  /**
+   * Makes an endpoint on the host of its digit, its port on the bridge, and a station for it; the controller is told of the port by
+   * `attach`, which returns when the switch has acknowledged.
+   */
+  async plug(id: string): Promise<{ readonly attach: () => Promise<void> }> {
     const [tenant = '', networkName = '', name = ''] = id.split('/');
-    const agent = this.bridged.agent(`h${name.slice(1)}`);
+    const agent = this.bridged.agent(`h${name.at(-1)}`);
     const view = await agent.request(tenant, networkName, name);
     // Without addresses, so that its stack has nothing to say: the wire answers for it.
     const endpoint = await agent.host.addEndpoint({
@@ -237,13 +245,17 @@ export class PolicyStage {
       mac: view.mac,
       mtu: MTU,
     });
-    await agent.attach(view.endpoint, endpoint.port);
     this.bridged.endpoints.set(id, endpoint);
     const addresses = [view.ip, view.ip6].flatMap((cidr) =>
       cidr === undefined ? [] : [parseAddress(cidr.split('/')[0] ?? '')],
     );
     this.#endpoints.push({ tenant, network: networkName, name, addresses });
     await this.#station(id, endpoint, endpoint.interface, macNumber(view.mac), [view.ip, view.ip6]);
+    return {
+      attach: async () => {
+        await agent.attach(view.endpoint, endpoint.port);
+      },
+    };
   }
 
   async #addOutsider(): Promise<void> {
