@@ -328,7 +328,7 @@ export class Attachments {
 }
 
 function requestOf(params: LocalAttachParams): Parameters<HubSession['request']>[0] {
-  const { tenant, network, endpoint, attachUUID, ip, mac } = params;
+  const { tenant, network, endpoint, attachUUID, ip, mac, labels, groups, ports, qos } = params;
   return {
     tenant,
     network,
@@ -336,6 +336,10 @@ function requestOf(params: LocalAttachParams): Parameters<HubSession['request']>
     ...(attachUUID === undefined ? {} : { attachUUID }),
     ...(ip === undefined ? {} : { ip }),
     ...(mac === undefined ? {} : { mac }),
+    ...(labels === undefined ? {} : { labels }),
+    ...(groups === undefined ? {} : { groups }),
+    ...(ports === undefined ? {} : { ports }),
+    ...(qos === undefined ? {} : { qos }),
   };
 }
 

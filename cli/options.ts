@@ -51,3 +51,13 @@ export function icmpMessage(value: string): IcmpMessage {
   if (rest.length > 0) throw new InvalidArgumentError('It is not TYPE or TYPE/CODE.');
   return { type: octet(type), code: octet(code) };
 }
+
+/** `KEY=VALUE`, for options that may be given several times. */
+export function collectPairs(
+  value: string,
+  before: Readonly<Record<string, string>> = {},
+): Record<string, string> {
+  const equals = value.indexOf('=');
+  if (equals < 1) throw new InvalidArgumentError('It is not KEY=VALUE.');
+  return { ...before, [value.slice(0, equals)]: value.slice(equals + 1) };
+}

@@ -6,7 +6,16 @@ import { Argument, Command, Help, Option } from '@commander-js/extra-typings';
 import { Client, DEFAULT_SERVER } from './client.js';
 import { Exit } from './exit.js';
 import { KIND_WORDS } from './kinds.js';
-import { collect, icmpMessage, list, octet, portNumber, positiveInteger, positiveNumber } from './options.js';
+import {
+  collect,
+  collectPairs,
+  icmpMessage,
+  list,
+  octet,
+  portNumber,
+  positiveInteger,
+  positiveNumber,
+} from './options.js';
 import { version } from './version.js';
 
 /** What each exit code means. */
@@ -316,6 +325,23 @@ export function buildProgram(end: (exit: Exit) => void): Program {
     .option('--attach-uuid <UUID>', 'UUID of the container')
     .option('--ip <ADDRESS>', 'ask for this address')
     .option('--mac <ADDRESS>', 'ask for this MAC address')
+    .addOption(
+      new Option('--label <KEY=VALUE>', 'label that groups may select it by; may be repeated').argParser<
+        Record<string, string>
+      >(collectPairs),
+    )
+    .addOption(
+      new Option('--group <NAME>', 'group of its tenant that it is in; may be repeated').argParser<string[]>(
+        (value, before) => collect(value, before ?? []),
+      ),
+    )
+    .addOption(
+      new Option(
+        '--port <NAME=PORT>',
+        'port that rules may name: http=8080, dns=53/udp; may be repeated',
+      ).argParser<Record<string, string>>(collectPairs),
+    )
+    .option('--qos <NAME>', 'QoS profile of its tenant')
     .addOption(timeout())
     .addOption(json())
     .addOption(socket())

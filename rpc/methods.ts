@@ -166,6 +166,30 @@ export const AgentSnapshot = new RequestType(
 /** Ends the lease at once: the agent stops on purpose. Flow entries stay, traffic goes on. */
 export const AgentDeregister = new RequestType('agent.deregister', Type.Object({ epoch: Epoch }), Empty);
 
+/** What selects an endpoint for policies and profiles, said by who starts it. */
+export const EndpointTraits = {
+  labels: Type.Optional(
+    Type.Record(Type.String({ minLength: 1, maxLength: 317 }), Type.String({ maxLength: 63 }), {
+      description:
+        'labels that selectors of groups look at; what an intent says of the endpoint stands over them',
+    }),
+  ),
+  groups: Type.Optional(
+    Type.Array(Name, {
+      maxItems: 1000,
+      description: 'groups of the tenant that the endpoint is in; refused when one is not declared',
+    }),
+  ),
+  ports: Type.Optional(
+    Type.Record(
+      Type.String({ minLength: 1, maxLength: 63 }),
+      Type.Union([Type.Integer({ minimum: 1, maximum: 65_535 }), Type.String({ maxLength: 16 })]),
+      { description: 'ports by name, as rules name them: 8080 (TCP) or 53/udp' },
+    ),
+  ),
+  qos: Type.Optional(Name),
+} as const;
+
 /**
  * Finds or creates an endpoint and its addresses; idempotent. Nothing is attached yet. Labels, groups, ports and profile replace
  * what was said of them before; each that is left out stays as it was.
@@ -179,26 +203,7 @@ export const EndpointRequest = new RequestType(
     attachUUID: Type.Optional(Type.String({ minLength: 1, maxLength: 253 })),
     ip: Type.Optional(IpAddress),
     mac: Type.Optional(MacAddress),
-    labels: Type.Optional(
-      Type.Record(Type.String({ minLength: 1, maxLength: 317 }), Type.String({ maxLength: 63 }), {
-        description:
-          'labels that selectors of groups look at; what an intent says of the endpoint stands over them',
-      }),
-    ),
-    groups: Type.Optional(
-      Type.Array(Name, {
-        maxItems: 1000,
-        description: 'groups of the tenant that the endpoint is in; refused when one is not declared',
-      }),
-    ),
-    ports: Type.Optional(
-      Type.Record(
-        Type.String({ minLength: 1, maxLength: 63 }),
-        Type.Union([Type.Integer({ minimum: 1, maximum: 65_535 }), Type.String({ maxLength: 16 })]),
-        { description: 'ports by name, as rules name them: 8080 (TCP) or 53/udp' },
-      ),
-    ),
-    qos: Type.Optional(Name),
+    ...EndpointTraits,
   }),
   EndpointView,
 );

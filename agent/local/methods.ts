@@ -3,7 +3,7 @@
  * host. Who may open the socket may attach endpoints; its mode is 0600.
  */
 import Type, { type Static } from 'typebox';
-import { EndpointView, RequestType } from '../../rpc/index.js';
+import { EndpointTraits, EndpointView, RequestType } from '../../rpc/index.js';
 
 const Name = Type.String({ minLength: 1, maxLength: 253, pattern: '^[^/\\s]+$' });
 const InterfaceName = Type.String({ minLength: 1, maxLength: 15, pattern: '^[^/\\s]+$' });
@@ -27,6 +27,7 @@ export const LocalAttach = new RequestType(
     attachUUID: Type.Optional(Type.String({ minLength: 1, maxLength: 253 })),
     ip: Type.Optional(Type.String()),
     mac: Type.Optional(Type.String()),
+    ...EndpointTraits,
     deadlineMs: Type.Optional(Type.Integer({ minimum: 1, maximum: 600_000 })),
   }),
   Type.Object({

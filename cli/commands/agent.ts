@@ -32,6 +32,11 @@ export interface AttachOptions extends LocalOptions {
   readonly attachUuid?: string;
   readonly ip?: string;
   readonly mac?: string;
+  readonly label?: Readonly<Record<string, string>>;
+  readonly group?: readonly string[];
+  /** Ports by name: `8080`, `53/udp`. */
+  readonly port?: Readonly<Record<string, string>>;
+  readonly qos?: string;
   /** Seconds. */
   readonly timeout: number;
 }
@@ -46,6 +51,10 @@ export async function attach(name: string, options: AttachOptions): Promise<Exit
     attachUuid,
     ip,
     mac,
+    label,
+    group,
+    port: namedPorts,
+    qos,
     timeout,
   } = options;
   if ((netns === undefined) === (interfaceName === undefined)) {
@@ -64,6 +73,10 @@ export async function attach(name: string, options: AttachOptions): Promise<Exit
       ...(attachUuid === undefined ? {} : { attachUUID: attachUuid }),
       ...(ip === undefined ? {} : { ip }),
       ...(mac === undefined ? {} : { mac }),
+      ...(label === undefined ? {} : { labels: label }),
+      ...(group === undefined ? {} : { groups: [...group] }),
+      ...(namedPorts === undefined ? {} : { ports: namedPorts }),
+      ...(qos === undefined ? {} : { qos }),
       deadlineMs: Math.round(timeout * 1000),
     },
     timeout * 1000 + 5000,

@@ -25,7 +25,9 @@ export async function get(
   names: readonly string[],
   { json, yaml, tenant }: GetOptions,
 ): Promise<Exit> {
-  const kinds = kindWord === 'all' ? KIND_NAMES : [kindNamed(kindWord)];
+  // Rules stand in their policies already, where everything is written as intents.
+  const all = yaml ? KIND_NAMES.filter(({ kind }) => kind !== 'Rule') : KIND_NAMES;
+  const kinds = kindWord === 'all' ? all : [kindNamed(kindWord)];
   const views: ObjectView[] = [];
   for (const kind of kinds) {
     if (names.length === 0) {
@@ -78,10 +80,10 @@ export async function describe(
   const { stringify } = await import('yaml');
   const { object: shown, ...others } = description;
   writeLine(`${shown.kind} ${shown.name}`);
-  for (const [title, value] of Object.entries({ intent: shown.spec, status: shown.status, ...others })) {
+  for (const [title, value] of Object.entries({ intent: intentOf(shown), status: shown.status, ...others })) {
     if (Array.isArray(value) && value.length === 0) {
       writeLine(`\n${title}: none`);
-    } else if (Array.isArray(value) && title === 'endpoints') {
+    } else if (Array.isArray(value) && (title === 'endpoints' || title === 'rules')) {
       writeLine(`\n${title}:\n${indent(tableOf(value as ObjectView[]))}`);
     } else if (Array.isArray(value) && title === 'drops') {
       writeLine(`\n${title}:\n${indent(dropTable(value as DropCounter[]))}`);
@@ -90,6 +92,13 @@ export async function describe(
     }
   }
   return Exit.ok;
+}
+
+/** The rules of a policy have a table of their own. */
+function intentOf({ kind, spec }: ObjectView): object {
+  if (kind !== 'Policy') return spec;
+  const { rules: _, ...rest } = spec as ObjectViews['Policy']['spec'];
+  return rest;
 }
 
 /** What a reader wants to see beside the object itself. */
@@ -141,22 +150,63 @@ async function related(client: Client, object: ObjectView): Promise<Record<strin
         drops,
       };
     }
-    case 'Group':
+    case 'Group': {
+      const rules = await rulesOf(client, object.spec.tenant);
       return {
-        endpoints: (
-          await client.get<ObjectViews['Endpoint'][]>('/v1/endpoints', {
-            query: { tenant: object.spec.tenant },
-          })
-        ).filter(({ status }) => status.groups?.includes(object.name)),
+        endpoints: await endpointsIn(client, object.spec.tenant, [object.name]),
+        rules: rules.filter(({ spec }) => peersOf(spec).some(({ group }) => group === object.spec.name)),
       };
+    }
+    case 'AddressSet': {
+      const rules = await rulesOf(client, object.spec.tenant);
+      return {
+        rules: rules.filter(({ spec }) =>
+          peersOf(spec).some(({ addressSet }) => addressSet === object.spec.name),
+        ),
+      };
+    }
+    case 'Policy': {
+      const { tenant, name } = object.spec;
+      const rules = (await rulesOf(client, tenant)).filter(({ spec }) => spec.policy === name);
+      return {
+        rules: rules.sort((one, other) => one.status.position - other.status.position),
+        endpoints: await endpointsIn(client, tenant, object.status.groups),
+      };
+    }
+    case 'Rule': {
+      const { tenant, policy } = object.spec;
+      const view = await client.get<ObjectView>(objectPath(kindNamed('policy'), `${tenant}/${policy}`));
+      return { policy: view.status };
+    }
+    case 'Tier': {
+      const policies = await client.get<ObjectViews['Policy'][]>('/v1/policies');
+      return {
+        policies: policies.filter(({ spec }) => spec.tier === object.name).map(({ name }) => name),
+      };
+    }
+    case 'QosProfile': {
+      const { tenant } = object.spec;
+      const endpoints = await client.get<ObjectViews['Endpoint'][]>('/v1/endpoints', { query: { tenant } });
+      return { endpoints: endpoints.filter(({ status }) => status.qos === object.name) };
+    }
     case 'HostBinding':
-    case 'Policy':
-    case 'Rule':
-    case 'AddressSet':
-    case 'Tier':
-    case 'QosProfile':
       return {};
   }
+}
+
+const rulesOf = (client: Client, tenant: string): Promise<ObjectViews['Rule'][]> =>
+  client.get('/v1/rules', { query: { tenant } });
+
+const peersOf = ({ from = [], to = [] }: ObjectViews['Rule']['spec']) => [...from, ...to];
+
+/** Members of any of the groups. */
+async function endpointsIn(
+  client: Client,
+  tenant: string,
+  groups: readonly string[],
+): Promise<ObjectViews['Endpoint'][]> {
+  const endpoints = await client.get<ObjectViews['Endpoint'][]>('/v1/endpoints', { query: { tenant } });
+  return endpoints.filter(({ status }) => status.groups?.some((group) => groups.includes(group)));
 }
 
 async function dropsOf(

@@ -1,9 +1,11 @@
 // The HTTP API over a real model in a level store: what is written is read back, what is refused has the status of its reason and
 // changes nothing, and watchers see what was committed.
-import { mkdtempSync, rmSync } from 'node:fs';
+import { execFile } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { type IncomingMessage, request } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { promisify } from 'node:util';
 import t, { type Test } from 'tap';
 import { serverSentEvents } from '../../cli/server-sent-events.js';
 import type { ApiBackend } from '../../controller/api/backend.js';
@@ -191,3 +193,68 @@ t.test('a watcher sees what was committed, in order; the status says where HTTP 
   t.ok(last('changed acme/web') >= 0 && last('changed acme/web') < last('deleted acme/web'), seen.join(', '));
   t.ok(last('changed acme/web/a') >= 0);
 });
+
+t.test(
+  'policy: applied, read back by kind and name, shown by weft, and written as intents again',
+  async (t) => {
+    const { api, post, get } = await open(t);
+    const text = readFileSync(new URL('../../../examples/policy.yaml', import.meta.url), 'utf8');
+    const applied = await post('/v1/apply', text, 'application/yaml');
+    t.match(applied, { status: 200, warnings: [] });
+    for (const [collection, name] of Object.entries({
+      groups: 'shop/web',
+      policies: 'shop/db',
+      rules: 'shop/db/from-app',
+      addresssets: 'shop/blocked',
+      tiers: 'operations',
+    })) {
+      const all = (await get(`/v1/${collection}`)) as { name: string }[];
+      t.ok(
+        all.some((one) => one.name === name),
+        collection,
+      );
+      t.match(await get(`/v1/${collection}/${name}`), { name }, name);
+    }
+    t.match(await get('/v1/rules/shop/db/from-app'), {
+      spec: { from: [{ group: 'app' }] },
+      status: { peers: 'group app', services: 'tcp 5432', priority: 10, position: 1 },
+    });
+    t.match(await get('/v1/rules?tenant=nobody'), []);
+    const used = await api.inject({ method: 'DELETE', url: '/v1/groups/shop/app' });
+    t.equal(used.statusCode, 409);
+    t.match(used.json(), { code: 'object.used', message: /shop\/db\/from-app/ });
+    const rule = { kind: 'Rule', tenant: 'shop', policy: 'db', name: 'dba', fromIpAddress: '10.9.0.1' };
+    t.match(await post('/v1/diff', rule), {
+      dryRun: true,
+      changes: [{ action: 'create', kind: 'Rule', name: 'shop/db/dba' }],
+    });
+    t.match(await post('/v1/apply', { ...rule, tenant: 'shpo' }), { status: 422, fix: /shop\/db/ });
+
+    const address = await api.listen();
+    const weft = async (...words: string[]) =>
+      (
+        await promisify(execFile)(process.execPath, [
+          'dist/cli/main.js',
+          ...words,
+          '--server',
+          `http://${address.replace(/^http:../, '')}`,
+        ])
+      ).stdout;
+    const [rules, policy, yaml] = await Promise.all([
+      weft('get', 'rules', '--tenant', 'shop'),
+      weft('describe', 'policy', 'shop/db'),
+      weft('get', 'all', '--yaml'),
+    ]);
+    t.match(rules, /^shop\/db\/from-app +\d+ +10 +in +10 +group app +tcp 5432 +allow/m);
+    t.match(
+      policy,
+      /^rules:\n +RULE[^]*shop\/db\/nobody-else[^]*shop\/db\/from-app[^]*^endpoints:[^]*shop\/main\/db2/m,
+    );
+    const again = await post('/v1/diff?mode=replace', yaml, 'application/yaml');
+    const { changes } = again as unknown as { changes: { action: string; fields?: unknown }[] };
+    t.same(
+      changes.filter(({ action }) => action !== 'unchanged'),
+      [],
+    );
+  },
+);
