@@ -92,7 +92,7 @@ function declarePlacements(d: AppDeclaration): Placements {
       number: endpoint.number,
       mac: endpoint.mac,
       ipv4: endpoint.ipv4,
-      ipv6: withLinkLocal(endpoint),
+      ipv6: ipv6AddressesOf(endpoint),
       network: { number, encapsulation, tag, uplinkHandOff },
       hostNumber: host.number,
       host: host.name,
@@ -136,7 +136,10 @@ function isAccessPort({ number }: PortFact): boolean {
   return number > 0 && number <= MAX_ACCESS_PORT && number !== TUNNEL_PORT && number !== UPLINK_PORT;
 }
 
-/** Addresses in ascending order without repetition, so that equal sets of addresses are equal values. */
-function withLinkLocal({ mac, ipv6 }: EndpointFact): readonly bigint[] {
+/**
+ * IPv6 addresses of an endpoint, the link-local one of its MAC included; in ascending order without repetition, so that equal sets of
+ * addresses are equal values.
+ */
+export function ipv6AddressesOf({ mac, ipv6 }: EndpointFact): readonly bigint[] {
   return [...new Set([linkLocalAddress(mac), ...ipv6])].sort((a, b) => (a < b ? -1 : a > b ? 1 : 0));
 }

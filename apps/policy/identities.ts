@@ -5,12 +5,12 @@
  */
 import type { AppDeclaration, EntryContext } from '../../controller/datapath/app.js';
 import type { Collection } from '../../controller/derive/index.js';
-import type { NetworkId, PrefixFact } from '../../controller/model/facts.js';
+import type { EndpointFact, NetworkId, PrefixFact } from '../../controller/model/facts.js';
 import { F, type Match, oxm } from '../../ofproto/index.js';
 import { valid } from '../conntrack.js';
 import { ipv4, ipv6 } from '../match.js';
 import { R, T } from '../pipeline.js';
-import { networkScope, type Placement, placementsOf } from '../placement.js';
+import { ipv6AddressesOf, networkScope } from '../placement.js';
 import { hostPrefix, prefixMask, prefixText } from './addresses.js';
 import {
   type ClassName,
@@ -62,15 +62,16 @@ export function declareIdentities(d: AppDeclaration, subjects: Subjects): Identi
   const judgedByTenant = d.index('judged networks by tenant', judged, (_, id) => [tenantOf(id)]);
 
   const classesOfEndpoint = declareEndpointClasses(d, mentioned);
-  const endpoints = d.derive<Placement, Identified>(
+  // Also of endpoints that are not attached: where one goes to work, the other hosts know who it is before it sends anything.
+  const endpoints = d.derive<EndpointFact, Identified>(
     'endpoint addresses',
-    placementsOf(d).placements,
-    (context, placement, id) => {
+    d.facts.endpoints,
+    (context, endpoint, id) => {
       const own = context.get(classesOfEndpoint, id);
       if (own === undefined) return;
       const networkNumber = context.get(judged, own.network);
       if (networkNumber === undefined) return;
-      for (const address of [...placement.ipv4, ...placement.ipv6]) {
+      for (const address of [...endpoint.ipv4, ...ipv6AddressesOf(endpoint)]) {
         const prefix = hostPrefix(address);
         const { within } = addresses.classesOf(context, own.network, prefix);
         // What is true of the prefix around it needs no entry of its own.
@@ -123,13 +124,10 @@ function declareEndpointClasses(
   mentioned: Collection<MentionedClass>,
 ): Collection<EndpointClasses> {
   const memberships = membershipsOf(d);
-  return d.derive<Placement, EndpointClasses>(
+  return d.derive<EndpointFact, EndpointClasses>(
     'classes of endpoints',
-    placementsOf(d).placements,
-    (context, _placement, id) => {
-      const endpoint = context.get(d.facts.endpoints, id);
-      if (endpoint === undefined) return;
-      const { network, namedPorts = {} } = endpoint;
+    d.facts.endpoints,
+    (context, { network, namedPorts = {} }, id) => {
       const tenant = tenantOf(network);
       const isMentioned = (name: ClassName): boolean => context.get(mentioned, name) !== undefined;
       const classes = [networkClass(network), ...(context.get(memberships, id) ?? []).map(groupClass)].filter(
