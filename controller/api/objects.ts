@@ -23,7 +23,7 @@ export async function objectRoutes(server: ApiServer, context: ApiContext): Prom
     const path = PATH_OF_KIND[kind];
     const names = path.split('/').map((part) => part.slice(1));
     const params = Type.Object(
-      Object.fromEntries(names.map((name) => [name, Type.String({ maxLength: 63 })])),
+      Object.fromEntries(names.map((name) => [name, Type.String({ maxLength: 253 })])),
     );
     const idOfParams = (values: unknown): string =>
       names.map((name) => (values as Record<string, string>)[name]).join('/');
@@ -35,7 +35,7 @@ export async function objectRoutes(server: ApiServer, context: ApiContext): Prom
           summary: `All ${collection}, ordered by name`,
           tags: ['objects'],
           querystring: Type.Object({
-            tenant: Type.Optional(Type.String({ maxLength: 63, description: 'Only those of this tenant' })),
+            tenant: Type.Optional(Type.String({ maxLength: 253, description: 'Only those of this tenant' })),
           }),
           response: { 200: Type.Array(ObjectView), ...ERRORS },
         },

@@ -247,6 +247,9 @@ t.test('endpoint.request, host.endpoints and detach', async (t) => {
   const h1 = await agent('h1');
   const view = await h1.peer.call(EndpointRequest, { tenant: 'acme', network: 'web', endpoint: 'a' });
   t.match(view, { endpoint: 'acme/web/a', host: 'h1', mtuOverhead: 50 });
+  const traits = { labels: { role: 'web' }, groups: ['db'], ports: { http: 80, dns: '53/udp' }, qos: 'gold' };
+  await h1.peer.call(EndpointRequest, { tenant: 'acme', network: 'web', endpoint: 'a', ...traits });
+  t.strictSame(model.requests.at(-1), { tenant: 'acme', network: 'web', name: 'a', host: 'h1', ...traits });
   t.match(await h1.peer.call(HostEndpoints, {}), { endpoints: [{ endpoint: 'acme/web/a' }] });
   model.change({ ...model.endpoints.get('acme/web/a')!, interface: 'v1', generation: 4 });
   const detach = (generation: number) => h1.peer.call(EndpointDetach, { endpoint: 'acme/web/a', generation });

@@ -79,7 +79,10 @@ export class FakeModel implements HubModel {
     return { kind: 'Host', name: claim.host, spec: { kind: 'Host', name: claim.host }, status };
   };
 
-  requestEndpoint: HubModel['requestEndpoint'] = async ({ tenant, network, name, host }) => {
+  readonly requests: Parameters<HubModel['requestEndpoint']>[0][] = [];
+  requestEndpoint: HubModel['requestEndpoint'] = async (request) => {
+    this.requests.push(request);
+    const { tenant, network, name, host } = request;
     const id = `${tenant}/${network}/${name}`;
     if (!this.endpoints.has(id)) this.declare(id, { host });
     return this.endpoint(id) as EndpointView;

@@ -146,6 +146,7 @@ function store(plan: Plan, rule: CheckedRule, position: number): void {
   if (number === undefined) return;
   const record: RuleRecord = { number, position, spec };
   plan.rules.push(rule);
-  plan.watch('Rule', id);
+  // That most rules of a policy are as they were goes without saying.
+  if (rule.changed || rule.prefix === '') plan.watch('Rule', id);
   setRecord(plan, 'rule', id, record);
 }
