@@ -140,6 +140,24 @@ t.test('rates hold, for TCP and UDP, over IPv4 and IPv6, in both directions', as
   t.ok(free > 25, `whoever has no profile is not limited: ${free.toFixed(1)} Mbit/s`);
 });
 
+t.test('a rate that the endpoints of a host share, by a group that chooses them', async (t) => {
+  const pool = { sharing: 'host', out: { rate: '10 Mbps' } };
+  await apply(profile('pool', pool), {
+    kind: 'Group',
+    tenant: TENANT,
+    name: 'pooled',
+    endpoints: ['web/c', 'lan/c'],
+    qos: 'pool',
+  });
+  await controller.settled(names);
+  const both = async (): Promise<number> => {
+    const rates = ['web', 'lan'].map((on) => throughput(`${on}/c`, `${on}/d`, { udp: true }));
+    return (await Promise.all(rates)).reduce((sum, one) => sum + one, 0);
+  };
+  await within(t, 10, 'two together', both);
+  await controller.request('DELETE', `/v1/groups/${TENANT}/pooled`);
+});
+
 /** Marks of the packets from an endpoint in a capture: of the outer header, where there is a tunnel, and of the inner one. */
 async function marks(capture: Capture, source: string): Promise<ReadonlySet<string>> {
   const mac = Buffer.from(at(source).endpoint.mac.replaceAll(':', ''), 'hex');
