@@ -5,7 +5,8 @@
 import { isMap, isScalar, isSeq, LineCounter, type Node, parseAllDocuments } from 'yaml';
 import { contivObjects, isContiv } from './contiv.js';
 import type { IntentObject } from './intents.js';
-import { type Location, locationsOf, rememberLocations } from './locations.js';
+import { itemOffsets, memberOffsets } from './json-locations.js';
+import { type Location, rememberLocations } from './locations.js';
 import type { ParseOptions, ParseResult, Problem } from './types.js';
 import { validateObject } from './validate.js';
 
@@ -26,11 +27,18 @@ function readJson(text: string, options: ParseOptions, problems: Problem[]): unk
   try {
     const value: unknown = JSON.parse(text);
     const values: unknown[] = Array.isArray(value) ? value : [value];
-    // JSON.parse is fast and knows no lines; they are looked for, as in YAML, when something is wrong.
-    const asYaml = once(() => readYaml(text, options, []));
+    // JSON.parse knows no lines; they are looked for when something is wrong.
+    const offsets = once(() => itemOffsets(text));
+    const lines = once(() => new Lines(text));
     for (const [index, one] of values.entries()) {
       if (typeof one !== 'object' || one === null) continue;
-      rememberLocations(one, () => locationsOf(asYaml()[index]));
+      rememberLocations(
+        one,
+        once(() => {
+          const members = memberOffsets(text, offsets()[index] ?? 0);
+          return new Map([...members].map(([path, offset]) => [path, lines().place(offset, options)]));
+        }),
+      );
     }
     return values;
   } catch (error) {
@@ -77,6 +85,27 @@ function readYaml(text: string, options: ParseOptions, problems: Problem[]): unk
     }
   }
   return values;
+}
+
+/** Lines of a text, counted once. */
+class Lines {
+  readonly #starts: number[] = [0];
+
+  constructor(text: string) {
+    for (let end = text.indexOf('\n'); end >= 0; end = text.indexOf('\n', end + 1))
+      this.#starts.push(end + 1);
+  }
+
+  place(offset: number, { file }: ParseOptions): Location {
+    let [low, high] = [0, this.#starts.length];
+    while (high - low > 1) {
+      const middle = (low + high) >> 1;
+      if ((this.#starts[middle] as number) <= offset) low = middle;
+      else high = middle;
+    }
+    const column = offset - (this.#starts[low] as number) + 1;
+    return { ...(file === undefined ? {} : { file }), line: low + 1, column };
+  }
 }
 
 function once<T>(make: () => T): () => T {

@@ -16,6 +16,7 @@ import {
 import { Bitset } from '../../controller/model/bitset.js';
 import { NetworkPool } from '../../controller/model/indexes.js';
 import type { PrefixFact } from '../../controller/model/facts.js';
+import { itemOffsets, memberOffsets } from '../../controller/model/json-locations.js';
 import { PrefixSet } from '../../controller/model/prefix-set.js';
 import {
   addressBlock,
@@ -505,4 +506,56 @@ t.test('rates, bursts and code points as people write them', async (t) => {
   const points = { 0: 0, 63: 63, EF: 46, ef: 46, VA: 44, CS0: 0, CS7: 56, AF11: 10, AF43: 38 };
   for (const [text, point] of Object.entries(points)) t.equal(parseDscp(text), point, text);
   for (const text of ['64', '-1', 'CS8', 'AF14', 'AF51', 'XX']) t.equal(parseDscp(text), undefined, text);
+});
+
+t.test('everything in a JSON text is found where it stands', async (t) => {
+  const key = fc.constantFrom('a', 'b"', 'c\\', 'd,e', '}', '[', 'ü', '');
+  const { value } = fc.letrec((tie) => ({
+    value: fc.oneof(
+      { maxDepth: 4 },
+      fc.integer(),
+      fc.constantFrom(true, null, -1.5e3),
+      key,
+      tie('list'),
+      tie('map'),
+    ),
+    list: fc.array(tie('value'), { maxLength: 4 }),
+    map: fc.dictionary(key, tie('value'), { maxKeys: 4 }),
+  }));
+  const blank = fc.constantFrom(undefined, 1, '\n', '\t');
+  fc.assert(
+    fc.property(fc.array(value, { maxLength: 4 }), blank, (values, indent) => {
+      const text = JSON.stringify(values, null, indent);
+      const offsets = itemOffsets(text);
+      if (offsets.length !== values.length) return false;
+      return values.every((one, index) => {
+        const members = memberOffsets(text, offsets[index] as number);
+        return found(one, '').every(([path, start]) => {
+          const offset = members.get(path);
+          return offset !== undefined && text.startsWith(start, offset);
+        });
+      });
+    }),
+  );
+
+  /** Paths of a value, and what stands there: its key, or the beginning of it. Paths that are not of one member are left out. */
+  function found(one: unknown, path: string): [string, string][] {
+    const own: [string, string] = [
+      path,
+      typeof one === 'object' && one !== null ? (Array.isArray(one) ? '[' : '{') : JSON.stringify(one),
+    ];
+    if (Array.isArray(one)) return [own, ...one.flatMap((item, index) => found(item, `${path}[${index}]`))];
+    if (typeof one !== 'object' || one === null) return [own];
+    const members = Object.entries(one).filter(([name]) => /^[a-zü]/.test(name));
+    return [
+      own,
+      ...members.flatMap(([name, item]) => {
+        const member = path === '' ? name : `${path}.${name}`;
+        return [[member, JSON.stringify(name)] as [string, string], ...found(item, member).slice(1)];
+      }),
+    ];
+  }
+  const deep = `[${'['.repeat(100_000)}${']'.repeat(100_000)}, {"kind": "Tenant"}]`;
+  t.equal(itemOffsets(deep)[1], deep.indexOf('{'), 'however deep');
+  t.equal(memberOffsets(deep, 0).get(''), 0);
 });
