@@ -10,12 +10,17 @@ const FIRST_MARK = 61_000;
 const PATIENCE_MS = 30_000;
 /** Frames of each stream in a state that is to be judged. */
 const ENOUGH = 12;
+const TRIES = 10;
+const TRY_MS = 1_000;
+
+/** `there`: from whom opened it. */
+type Direction = 'there' | 'back';
 
 /** One direction of a connection. */
 interface Stream {
   readonly number: number;
   readonly connection: Probe;
-  readonly direction: 'there' | 'back';
+  readonly direction: Direction;
   /** Where its frames should arrive. */
   readonly place: number;
 }
@@ -34,7 +39,9 @@ export interface Judgement {
 type Counters = ReadonlyMap<number, number>;
 
 export class LiveConnections {
-  readonly #streams: Stream[] = [];
+  readonly #connections: { readonly connection: Probe; readonly number: number; readonly mark: number }[] =
+    [];
+  #streams: readonly Stream[] = [];
   /** Counters from which on the present policy is known to hold. */
   #since: Counters = new Map();
 
@@ -60,29 +67,60 @@ export class LiveConnections {
 
   async #connect(connections: readonly Probe[]): Promise<void> {
     const conversations = new Map<number, Conversation>();
-    const frames = new Map<number, readonly [number, Uint8Array]>();
     for (const [index, connection] of connections.entries()) {
       const number = this.wire.number();
       const mark = FIRST_MARK + index;
       conversations.set(number, conversationOf(connection, number, mark));
-      for (const direction of ['there', 'back'] as const) {
+      this.#connections.push({ connection, number, mark });
+    }
+    const closed = new Map(conversations);
+    for (let turn = 0; closed.size > 0; turn++) {
+      if (turn === TRIES) {
+        const left = this.#connections.filter(({ number }) => closed.has(number));
+        throw new Error(`not open: ${left.map(({ connection }) => this.describe(connection)).join(', ')}`);
+      }
+      // Of the first packets into a tunnel some may be lost.
+      await this.wire.play(closed);
+      const deadline = Date.now() + TRY_MS;
+      while (closed.size > 0 && Date.now() < deadline) {
+        for (const [number, step] of (await this.wire.seen()).arrived) {
+          if (step === (conversations.get(number)?.length ?? 0) - 1) closed.delete(number);
+        }
+        await new Promise((resolve) => setTimeout(resolve, 5));
+      }
+    }
+    await this.speak(['there', 'back']);
+  }
+
+  /** From now on the connections are used in these directions only. */
+  async speak(directions: readonly Direction[]): Promise<void> {
+    await this.wire.stop();
+    const frames = new Map<number, readonly [number, Uint8Array]>();
+    this.#streams = this.#connections.flatMap(({ connection, number, mark }) =>
+      directions.map((direction) => {
         const stream = this.wire.number();
         const { from, to } = connection;
         const [sender, receiver] = direction === 'there' ? [from, to] : [to, from];
         frames.set(stream, [sender.place, streamFrame(connection, number, mark, direction, stream)]);
-        this.#streams.push({ number: stream, connection, direction, place: receiver.place });
-      }
-    }
-    await this.wire.play(conversations);
-    const open = new Set(conversations.keys());
-    await this.#until('the connections to open', async () => {
-      for (const [number, step] of (await this.wire.seen()).arrived) {
-        if (step === (conversations.get(number)?.length ?? 0) - 1) open.delete(number);
-      }
-      return open.size === 0;
-    });
+        return { number: stream, connection, direction, place: receiver.place };
+      }),
+    );
     await this.wire.start(frames, this.rate);
     this.#since = new Map(this.#streams.map(({ number }) => [number, 0]));
+  }
+
+  /** What arrives of what is sent from now on: descriptions and directions. */
+  async flowing(): Promise<readonly string[]> {
+    const since = await this.#sent();
+    await this.#progress(since);
+    await this.prober.quiescence(this.#streams.map(({ connection }) => connection));
+    const states = await this.wire.streams();
+    return this.#streams
+      .filter(({ number, place }) => {
+        const last = states.get(number)?.received.get(place)?.at(-1)?.[1] ?? -1;
+        return last >= (since.get(number) ?? 0);
+      })
+      .map(({ connection, direction }) => `${this.describe(connection)}, ${direction}`);
   }
 
   async stop(): Promise<void> {
@@ -234,7 +272,7 @@ function streamFrame(
   connection: Probe,
   number: number,
   mark: number,
-  direction: 'there' | 'back',
+  direction: Direction,
   stream: number,
 ): Uint8Array {
   const { protocol, port = 0 } = connection.service;

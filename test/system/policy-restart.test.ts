@@ -4,7 +4,7 @@
  */
 import t from 'tap';
 import { LocalAttach } from '../../agent/index.js';
-import { Lab, type LabHost } from '../../topologies/lab/index.js';
+import { Lab, type LabHost, until } from '../../topologies/lab/index.js';
 import { type Address, parseAddress } from '../policy-truth/evaluator.js';
 import { Datagrams, LiveConnections } from '../policy-truth/live.js';
 import { type Probe, Prober, type Station } from '../policy-truth/prober.js';
@@ -15,40 +15,34 @@ import { ControllerProcess } from './weft-processes.js';
 
 const RATE = 100;
 const tenant = 'acme';
-const PLACES = { client: 'h1', other: 'h1', near: 'h1', server: 'h2', far: 'h2' } as const;
+const PLACES = { client: 'h1', other: 'h1', near: 'h1', server: 'h2', far: 'h2', open: 'h2' } as const;
 
-/** Clients reach servers at port 8000; servers begin nothing, and admit nobody else. */
+/** Clients reach servers at port 8000; nobody else does, and but for the open one they begin nothing. */
+const fromClients = ['tcp', 'udp'].map((protocol) => ({
+  name: protocol,
+  from: [{ group: 'clients' }],
+  protocol,
+  ports: [8000],
+}));
+const policies = (rules: typeof fromClients) => [
+  { kind: 'Policy', tenant, name: 'servers', defaultIn: 'deny', defaultOut: 'deny', rules },
+  { kind: 'Policy', tenant, name: 'open', defaultIn: 'deny', rules },
+];
+const group = (name: string, endpoints: readonly string[], ...subject: string[]) => ({
+  kind: 'Group',
+  tenant,
+  name,
+  endpoints: endpoints.map((endpoint) => `web/${endpoint}`),
+  policies: subject,
+});
+const subnets = { subnet: '10.1.1.0/24', ipv6Subnet: 'fd00:1::/64' };
 const intents = [
   { kind: 'Tenant', name: tenant },
-  {
-    kind: 'Network',
-    tenant,
-    name: 'web',
-    encapsulation: 'vxlan',
-    subnet: '10.1.1.0/24',
-    ipv6Subnet: 'fd00:1::/64',
-  },
-  { kind: 'Group', tenant, name: 'clients', endpoints: ['web/client'] },
-  {
-    kind: 'Group',
-    tenant,
-    name: 'servers',
-    endpoints: ['web/server', 'web/near', 'web/far'],
-    policies: ['servers'],
-  },
-  {
-    kind: 'Policy',
-    tenant,
-    name: 'servers',
-    defaultIn: 'deny',
-    defaultOut: 'deny',
-    rules: ['tcp', 'udp'].map((protocol) => ({
-      name: protocol,
-      from: [{ group: 'clients' }],
-      protocol,
-      ports: [8000],
-    })),
-  },
+  { kind: 'Network', tenant, name: 'web', encapsulation: 'vxlan', ...subnets },
+  group('clients', ['client']),
+  group('servers', ['server', 'near', 'far'], 'servers'),
+  group('open', ['open'], 'open'),
+  ...policies(fromClients),
 ];
 
 t.setTimeout(300_000);
@@ -102,6 +96,7 @@ const connections = [
   probe('client', 'server', tcp(8000), 6),
   probe('client', 'near', tcp(8000)),
   probe('client', 'other', udp(8000)),
+  probe('client', 'open', udp(8000)),
 ];
 const live = await LiveConnections.open(wire, prober, connections, RATE, describe);
 const forbidden = new Datagrams(wire);
@@ -173,4 +168,38 @@ t.test('Open vSwitch restarts while there is no controller: closed until there i
   });
   t.strictSame(await passed(), []);
   t.strictSame(await uncut(() => forbidden.more(10)), []);
+});
+
+/**
+ * The userspace datapath keeps its connection table in the process. Who speaks first after a restart counts as who opened the
+ * connection, on that host.
+ */
+t.test('Open vSwitch forgets who opened a connection', async (t) => {
+  const restarted = async (): Promise<void> => {
+    await lab.host('h2').restartOvs({ keepDatabase: true });
+    await controller.settled(names);
+  };
+  const at =
+    (...places: readonly string[]) =>
+    (line: string) =>
+      places.includes(line.split(' ')[1] ?? '');
+  await live.speak(['back']);
+  await restarted();
+  await until('answers of the open one', async () => (await live.flowing()).some(at('open')));
+  t.strictSame(
+    (await live.flowing()).filter(at('server')),
+    [],
+    'who may begin nothing is silent until the other end speaks',
+  );
+  await live.speak(['there', 'back']);
+  await until('everything', async () => (await live.flowing()).length === 2 * connections.length, 30_000);
+  t.pass('then all go on, in both directions');
+
+  await controller.request('POST', '/v1/apply', policies([]));
+  await until('the change', async () => (await live.flowing()).filter(at('server', 'near')).length === 0);
+  t.strictSame(
+    (await live.flowing()).filter(at('open')),
+    ['client open udp/8000, there', 'client open udp/8000, back'],
+    'the open one has spoken first: it is a connection of its own to h2, which its rules allow',
+  );
 });
