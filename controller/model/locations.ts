@@ -10,18 +10,29 @@ export interface Location {
 /** Places of the members of an object by their path (`rules[2].ports`), and of the object itself under ''. */
 export type MemberLocations = ReadonlyMap<string, Location>;
 
-const locations = new WeakMap<object, () => MemberLocations | undefined>();
+/** Shared by an object and its copies. */
+interface Place {
+  members: (() => MemberLocations | undefined) | undefined;
+}
+
+const places = new WeakMap<object, Place>();
 
 /** `members` is asked when somebody wants to know: most objects have nothing wrong. */
 export function rememberLocations(object: object, members: () => MemberLocations | undefined): void {
-  locations.set(object, members);
+  places.set(object, { members });
+}
+
+/** Records hold intents for as long as these are in force; the texts that they came from need not stay as long. */
+export function forgetLocations(object: object): void {
+  const place = places.get(object);
+  if (place !== undefined) place.members = undefined;
 }
 
 /** The copy stands where the object stands, or where a part of it does (`rules[2]`). */
 export function copyLocations(object: object, copy: object, part = ''): void {
-  const members = locations.get(object);
-  if (members === undefined) return;
-  locations.set(copy, part === '' ? members : () => partOf(members(), part));
+  const place = places.get(object);
+  if (place === undefined) return;
+  places.set(copy, part === '' ? place : { members: () => partOf(place.members?.(), part) });
 }
 
 function partOf(members: MemberLocations | undefined, part: string): MemberLocations | undefined {
@@ -30,14 +41,9 @@ function partOf(members: MemberLocations | undefined, part: string): MemberLocat
   return new Map(inside.map(([path, location]) => [path.slice(part.length + 1), location]));
 }
 
-/** Places of an object and its members; undefined when it came from no file. */
-export function locationsOf(object: unknown): MemberLocations | undefined {
-  return typeof object === 'object' && object !== null ? locations.get(object)?.() : undefined;
-}
-
 /** Where a member is, or what it is in. */
 export function locate(object: object, member: string): Location | undefined {
-  const members = locationsOf(object);
+  const members = places.get(object)?.members?.();
   if (members === undefined) return undefined;
   for (let path = member; path !== ''; path = path.replace(/(^|\.)[^.[]*$|\[\d+\]$/, '')) {
     const found = members.get(path);

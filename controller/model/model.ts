@@ -4,6 +4,7 @@ import { applyOperation, checkObjects, removeOperation } from './apply/index.js'
 import { TABLE_OF_KIND } from './apply/plan.js';
 import type { EndpointId, FactChange, NetworkId } from './facts.js';
 import { intentJsonSchema, type IntentObject, type Kind } from './intents.js';
+import { forgetLocations } from './locations.js';
 import { NetpluginDocuments } from './netplugin/index.js';
 import { parseIntents } from './parse.js';
 import { DEFAULTS } from './pools.js';
@@ -77,7 +78,9 @@ export class Model implements ModelInterface {
     const valid = checkObjects(objects);
     const { mode, dryRun = false } = options;
     const operation = () => applyOperation(this.#writer.state, this.#defaults, valid, { mode });
-    return { ...(await this.#writer.run(operation, { dryRun })), dryRun };
+    const result = await this.#writer.run(operation, { dryRun });
+    if (!dryRun) for (const object of valid) forgetLocations(object);
+    return { ...result, dryRun };
   }
 
   async remove(

@@ -408,7 +408,7 @@ export interface Netplugin {
 }
 
 export interface Model {
-  /** Everything wrong is in the ModelError; then nothing has been applied. */
+  /** Everything wrong is in the ModelError; then nothing has been applied. What has been applied forgets its lines. */
   apply(objects: readonly IntentObject[], options: ApplyOptions): Promise<ApplyResult>;
   /** Refuses to delete what others need, naming the users; `cascade` deletes them as well. */
   remove(
