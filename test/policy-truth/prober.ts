@@ -114,6 +114,22 @@ export class Prober {
     await this.wire.forget();
   }
 
+  /** Plays a conversation between any stations, and tells all that was seen of it and behind it, errors about it included. */
+  async play(conversation: Conversation, pairs: readonly Pair[]): Promise<Seen> {
+    const number = this.wire.number();
+    const seen: Seen[] = [];
+    const frames = conversation.map(
+      ([place, frame], step) => [place, Buffer.concat([frame, tag(number, step)])] as const,
+    );
+    await this.wire.play(new Map([[number, frames]]));
+    await this.#quiescence(new Map(), pairs, seen);
+    await this.wire.forget();
+    return {
+      arrived: seen.flatMap(({ arrived }) => arrived).filter(([which]) => which === number),
+      others: seen.flatMap(({ others }) => others),
+    };
+  }
+
   async #window(probes: readonly Probe[], expected: (probe: Probe) => Outcome): Promise<readonly Outcome[]> {
     const wanted = probes.map(expected);
     const attempts = new Map<number, Attempt>();
@@ -162,7 +178,11 @@ export class Prober {
   }
 
   /** Sends a frame to and fro twice between the ends of every attempt, and returns when all of it has arrived. */
-  async #quiescence(attempts: ReadonlyMap<number, Attempt>, probes: readonly Pair[]): Promise<void> {
+  async #quiescence(
+    attempts: ReadonlyMap<number, Attempt>,
+    probes: readonly Pair[],
+    all: Seen[] = [],
+  ): Promise<void> {
     const pairs = new Map<string, Pair>();
     for (const pair of probes) pairs.set([pair.from.name, pair.to.name].sort().join(' '), pair);
     let missing = [...pairs.values()];
@@ -171,6 +191,7 @@ export class Prober {
       const frames = [...sentinels].map(([number, pair]) => [number, sentinelOf(pair, number)] as const);
       await this.wire.play(new Map(frames));
       await this.#until(attempts, (seen) => {
+        all.push(seen);
         for (const [number, step, place] of seen.arrived) {
           const pair = sentinels.get(number);
           if (pair !== undefined && step === SENTINEL_STEPS - 1 && place === pair.from.place) {
