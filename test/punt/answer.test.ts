@@ -3,50 +3,8 @@ import fc from 'fast-check';
 import t from 'tap';
 import { answerTo } from '../../controller/punt/answer.js';
 import { parsePacket } from '../../controller/punt/packet.js';
-import { scapyFrames, tsharkFields } from './foreign.js';
-
-const LINK = 'Ether(src="02:02:0a:01:01:01", dst="02:02:0a:01:01:02")';
-const V4 = `${LINK}/IP(src="10.1.1.1", dst="10.1.1.2", ttl=61)`;
-const V6 = `${LINK}/IPv6(src="fd00::1", dst="fd00::2")`;
-const frames = scapyFrames({
-  syn: `${V4}/TCP(sport=40000, dport=80, seq=0xffffffff, flags="S")`,
-  ack: `${V4}/TCP(sport=40000, dport=80, seq=7, ack=0xfedcba98, flags="PA")/Raw(b"x"*400)`,
-  dataAndFin: `${V4}/TCP(sport=40000, dport=80, seq=1000, flags="F")/Raw(b"x"*99)`,
-  options: `${LINK}/IP(src="10.1.1.1", dst="10.1.1.2", options=[IPOption_NOP()]*8)/TCP(sport=1, dport=2, seq=5, flags="S", options=[("MSS", 1460)])`,
-  syn6: `${V6}/TCP(sport=40000, dport=80, seq=41, flags="S")`,
-  ack6: `${V6}/IPv6ExtHdrDestOpt()/TCP(sport=40000, dport=80, seq=41, ack=9, flags="A")`,
-  udp: `${V4}/UDP(sport=5, dport=6)/Raw(b"odd")`,
-  udpLong: `${V4}/UDP(sport=5, dport=6)/Raw(b"x"*1400)`,
-  udp6: `${V6}/UDP(sport=5, dport=6)/Raw(b"odd")`,
-  udp6Long: `${V6}/UDP(sport=5, dport=6)/Raw(b"x"*1400)`,
-  ping: `${V4}/ICMP(type=8, id=3)/Raw(b"hello")`,
-  ping6: `${V6}/ICMPv6EchoRequest(id=3)`,
-  sctp: `${V4}/SCTP(sport=5, dport=6)/SCTPChunkInit()`,
-  gre: `${V4}/Raw(b"abcdefgh")`.replace('ttl=61', 'ttl=61, proto=47'),
-  padded: `${V4}/UDP(sport=5, dport=6)/Raw(b"a")/Raw(b"PADDING")`.replace('ttl=61', 'ttl=61, len=29'),
-  tagged: `Ether(src="02:02:0a:01:01:01", dst="02:02:0a:01:01:02")/Dot1Q(vlan=7)/IP(src="10.1.1.1", dst="10.1.1.2")/TCP(seq=1, flags="S")`,
-  // no answer:
-  reset: `${V4}/TCP(flags="RA")`,
-  unreachable: `${V4}/ICMP(type=3, code=1)/IP()/UDP()`,
-  exceeded6: `${V6}/ICMPv6TimeExceeded()/IPv6()/UDP()`,
-  redirect6: `${V6}/ICMPv6ND_Redirect()`,
-  first: `${LINK}/IP(src="10.1.1.1", dst="10.1.1.2", flags="MF")/UDP()/Raw(b"x"*64)`,
-  second: `${LINK}/IP(src="10.1.1.1", dst="10.1.1.2", frag=8, proto=17)/Raw(b"x"*64)`,
-  first6: `${V6}/IPv6ExtHdrFragment(m=1, nh=17)/UDP()/Raw(b"x"*64)`,
-  second6: `${V6}/IPv6ExtHdrFragment(offset=8, nh=6)/Raw(b"x"*64)`,
-  broadcast: `Ether(src="02:02:0a:01:01:01", dst="ff:ff:ff:ff:ff:ff")/IP(src="10.1.1.1", dst="10.1.1.255")/UDP()`,
-  multicast: `${LINK}/IP(src="10.1.1.1", dst="239.1.1.1")/UDP()`,
-  multicast6: `${LINK}/IPv6(src="fd00::1", dst="ff02::1")/UDP()`,
-  unspecified: `${LINK}/IP(src="0.0.0.0", dst="10.1.1.2")/UDP()`,
-  loopback: `${LINK}/IP(src="127.0.0.1", dst="10.1.1.2")/UDP()`,
-  unspecified6: `${LINK}/IPv6(src="::", dst="fd00::2")/UDP()`,
-  groupSource: `Ether(src="03:02:0a:01:01:01", dst="02:02:0a:01:01:02")/IP(src="10.1.1.1", dst="10.1.1.2")/UDP()`,
-  arp: `${LINK}/ARP(op=1, hwsrc="02:02:0a:01:01:01", psrc="10.1.1.1", hwdst="00:00:00:00:00:00", pdst="10.1.1.2")`,
-  shortTcp: `${V4}/Raw(b"abcdefgh")`.replace('ttl=61', 'ttl=61, proto=6'),
-  endlessExtensions: `${V6}${'/IPv6ExtHdrDestOpt()'.repeat(12)}/UDP()`,
-});
-
-type Name = keyof typeof frames;
+import { hasScapy, hasTshark, scapyFrames, tsharkFields } from './foreign.js';
+import { expressions, type FrameName as Name, frames } from './scapy-frames.js';
 
 const answered = (name: Name): Uint8Array => {
   const answer = answerTo(frames[name].subarray(0, 128));
@@ -63,7 +21,14 @@ const FIELDS = `
   .trim()
   .split(/\s+/);
 
-t.test('answers as tshark reads them', async (t) => {
+const tshark = hasTshark() ? {} : { skip: 'tshark is not installed' };
+const scapy = hasScapy() ? {} : { skip: 'scapy is not installed' };
+
+t.test('the packets are what scapy makes', scapy, async (t) => {
+  t.same(scapyFrames(expressions), frames);
+});
+
+t.test('answers as tshark reads them', tshark, async (t) => {
   const names: Name[] = ['syn', 'ack', 'dataAndFin', 'options', 'syn6', 'ack6', 'tagged'];
   const errors: Name[] = ['udp', 'udpLong', 'udp6', 'udp6Long', 'ping', 'ping6', 'sctp', 'gre', 'padded'];
   const shown = tsharkFields([...names, ...errors].map(answered), FIELDS);

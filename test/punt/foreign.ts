@@ -1,5 +1,5 @@
 /** Frames made by scapy, and frames read by tshark: nothing of ours stands on the other side of what is tested. */
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawnSync } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -11,6 +11,10 @@ const PRELUDE = [
   'from scapy.layers.sctp import *',
   'from scapy.packet import Raw',
 ].join('\n');
+
+/** The unit tests run on machines without Debian's packages, too. */
+export const hasTshark = (): boolean => spawnSync('tshark', ['--version']).status === 0;
+export const hasScapy = (): boolean => spawnSync('/usr/bin/python3', ['-c', 'import scapy']).status === 0;
 
 /** Each value is a scapy expression; the frames come back under the same names. */
 export function scapyFrames<Name extends string>(
