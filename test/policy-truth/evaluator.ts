@@ -111,6 +111,8 @@ export interface Decision {
   readonly action: Action;
   /** `rule <tenant>/<policy>/<rule>`, `default of policy <tenant>/<policy>`, or `default of tenant <tenant>`. */
   readonly by: string;
+  /** Rules that are as strong: one of them may be the one that counts the packet. */
+  readonly or?: readonly string[];
 }
 
 export interface Verdict {
@@ -141,7 +143,7 @@ export function evaluate(world: World, packet: Packet): Verdict {
 
 /** What the policies of an endpoint say of a packet that it sends (`out`) or would receive (`in`). */
 export function decide(world: World, packet: Packet, subject: KnownEndpoint, direction: Direction): Decision {
-  let best: { rank: readonly number[]; decision: Decision } | undefined;
+  let best: { rank: readonly number[]; found: { position: number; decision: Decision }[] } | undefined;
   let denies: Decision | undefined;
   let allows: Decision | undefined;
   for (const policy of policiesOf(world, subject)) {
@@ -154,12 +156,21 @@ export function decide(world: World, packet: Packet, subject: KnownEndpoint, dir
         continue;
       const action = rule.action ?? 'allow';
       // Larger is stronger; place by place.
-      const rank = [tierOf(world, policy), rule.priority ?? 1, action === 'allow' ? 0 : 1, -position];
-      if (best !== undefined && compare(rank, best.rank) <= 0) continue;
-      best = { rank, decision: { action, by: `rule ${policy.tenant}/${policy.name}/${rule.name}` } };
+      const rank = [tierOf(world, policy), rule.priority ?? 1, action === 'allow' ? 0 : 1];
+      const comparison = best === undefined ? 1 : compare(rank, best.rank);
+      if (comparison > 0) best = { rank, found: [] };
+      if (comparison >= 0) {
+        best?.found.push({
+          position,
+          decision: { action, by: `rule ${policy.tenant}/${policy.name}/${rule.name}` },
+        });
+      }
     }
   }
-  return best?.decision ?? denies ?? allows ?? tenantDefault(world, subject.tenant);
+  const [first, ...others] = (best?.found ?? []).sort((a, b) => a.position - b.position);
+  if (first === undefined) return denies ?? allows ?? tenantDefault(world, subject.tenant);
+  const or = others.map(({ decision }) => decision.by);
+  return { ...first.decision, ...(or.length === 0 ? {} : { or }) };
 }
 
 function compare(a: readonly number[], b: readonly number[]): number {

@@ -3,7 +3,8 @@
  * against the evaluator. `POLICY_SEED=n` repeats a run.
  */
 import t from 'tap';
-import { TUNNEL_PORT, UPLINK_PORT } from '../../controller/model/facts.js';
+import { R, T } from '../../apps/pipeline.js';
+import { type RuleFact, TUNNEL_PORT, UPLINK_PORT } from '../../controller/model/facts.js';
 import { ModelError } from '../../controller/model/index.js';
 import { addressText, type Decision, evaluate, type Verdict } from '../policy-truth/evaluator.js';
 import { type Ground, Random, randomPolicies, randomService } from '../policy-truth/random-policies.js';
@@ -122,6 +123,31 @@ async function apply(random: Random): Promise<string> {
   }
 }
 
+/** Rules whose verdict was passed, in the order of the tables. */
+function rulesIn(text: string): string[] {
+  const names = new Map<number, string>();
+  for (const { kind, key, value } of stage.bridged.running.controller.model.facts()) {
+    if (kind === 'rule') names.set((value as RuleFact).number, key);
+  }
+  return [T.egress_verdict, T.ingress_verdict].flatMap(({ id }) =>
+    [...text.matchAll(new RegExp(`^ *${id}\\. (?:[^ ]*,)?${R.rule.field.name}=0x([0-9a-f]+)`, 'gm'))].map(
+      ([, number]) => names.get(Number.parseInt(number ?? '', 16)) ?? `number ${number}`,
+    ),
+  );
+}
+
+/** What is wrong with the rules that passed their verdict, where these decisions were due; undefined: nothing. */
+function wrongRules(text: string, decisions: readonly Decision[]): string | undefined {
+  const firstStop = decisions.findIndex(({ action }) => action !== 'allow');
+  const due = firstStop < 0 ? decisions : decisions.slice(0, firstStop + 1);
+  const expected = due.filter(({ by }) => by.startsWith('rule '));
+  const found = rulesIn(text);
+  const right =
+    found.length === expected.length &&
+    expected.every(({ by, or = [] }, index) => [by, ...or].includes(`rule ${found[index]}`));
+  return right ? undefined : `decided by [${found}]; should: ${JSON.stringify(expected)}`;
+}
+
 for (let round = 0; round < POLICIES; round++) {
   t.test(`seed ${seed + round}`, async (t) => {
     const random = new Random(seed + round);
@@ -162,10 +188,11 @@ for (let round = 0; round < POLICIES; round++) {
           };
           const said = await trace(stage.controls.get(host)!, BRIDGE, traced);
           counts[said.passes ? 'passed' : 'stopped'] += 1;
-          if (said.passes === passes) continue;
+          const rules = wrongRules(said.text, decisions);
+          if (said.passes === passes && rules === undefined) continue;
           const what = `${service.protocol} ${service.tpSource} ${service.tpDestination}`;
           wrong.push(
-            `${from.name} ${addressText(connection.from)} to ${to.name}, ${what}, ${direction} at ${host}: ${said.passes ? 'passes' : 'is stopped'}; should: ${JSON.stringify(decisions)}`,
+            `${from.name} ${addressText(connection.from)} to ${to.name}, ${what}, ${direction} at ${host}: ${said.passes ? 'passes' : 'is stopped'}; should: ${JSON.stringify(decisions)}; ${rules ?? 'by the right rules'}`,
           );
           if (wrong.length === 1) t.comment(said.text);
         }
