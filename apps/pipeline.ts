@@ -66,6 +66,18 @@ export const R = defineRegisters({
     description:
       'number of the policies that the destination of the connection is subject to; with judgeIngress',
   },
+  sourceClasses: {
+    register: 8,
+    offset: 0,
+    bits: 32,
+    description: 'wide classes that the source of the connection is in, a bit each',
+  },
+  destinationClasses: {
+    register: 9,
+    offset: 0,
+    bits: 32,
+    description: 'wide classes that the destination of the connection is in, a bit each',
+  },
 });
 
 /** Values of `R.origin`; 0 is a packet that `classify` has not seen. */
@@ -204,7 +216,7 @@ export const pipeline = definePipeline([
     stage: 'conntrack',
     description: 'Whom the connection comes from: the identity of the address that sent its first packet.',
     match: [R.network, F.ct_state, F.eth_type, F.ct_nw_src, F.ct_ipv6_src],
-    set: [R.sourceIdentity],
+    set: [R.sourceIdentity, R.sourceClasses],
     goto: ['destination_identity'],
     miss: 'continue',
   },
@@ -213,7 +225,7 @@ export const pipeline = definePipeline([
     stage: 'conntrack',
     description: 'Whom the connection is made to: the identity of the address that its first packet went to.',
     match: [R.network, F.ct_state, F.eth_type, F.ct_nw_dst, F.ct_ipv6_dst],
-    set: [R.destinationIdentity],
+    set: [R.destinationIdentity, R.destinationClasses],
     goto: ['local_source'],
     miss: 'continue',
   },
@@ -245,6 +257,7 @@ export const pipeline = definePipeline([
       R.judgeEgress,
       R.egressSubject,
       R.destinationIdentity,
+      R.destinationClasses,
       F.ct_state,
       F.eth_type,
       F.ip_proto,
@@ -278,6 +291,7 @@ export const pipeline = definePipeline([
       R.judgeIngress,
       R.ingressSubject,
       R.sourceIdentity,
+      R.sourceClasses,
       F.ct_state,
       F.eth_type,
       F.ip_proto,

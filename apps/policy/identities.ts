@@ -25,6 +25,7 @@ import { membershipsOf, tenantOf } from './membership.js';
 import { NumberedSets } from './numbers.js';
 import { declarePrefixes, type PrefixClasses } from './prefixes.js';
 import { namedPortText, type Subjection, type Subjects } from './subjects.js';
+import { bitsOf, type ClassBits, declareWideClasses } from './wide-classes.js';
 
 /** Ascending; never empty. */
 export type Identity = readonly ClassName[];
@@ -40,6 +41,11 @@ interface Identified {
 /** Found by their classes, and by the names of their ports (`portClass`). */
 export type Identities = NumberedSets<Identity>;
 
+export interface DeclaredIdentities {
+  readonly identities: Identities;
+  readonly bits: ClassBits;
+}
+
 /** Where entries for endpoints stand, above those of prefixes, which stand by their length. */
 const ENDPOINT = 1000;
 const SHORTEST_PREFIX = 100;
@@ -49,7 +55,7 @@ export function identityText(identity: Identity): string {
 }
 
 /** Declares identities and derives the entries of both tables. */
-export function declareIdentities(d: AppDeclaration, subjects: Subjects): Identities {
+export function declareIdentities(d: AppDeclaration, subjects: Subjects): DeclaredIdentities {
   const mentioned = declareClasses(d, subjects);
   const addresses = declarePrefixes(d, mentioned);
 
@@ -98,14 +104,16 @@ export function declareIdentities(d: AppDeclaration, subjects: Subjects): Identi
     }),
   );
   const identities = new NumberedSets(d, 'identities', sets, (classes) => classes.flatMap(foundBy));
+  const bits = declareWideClasses(d, mentioned, identities);
+  const declared: DeclaredIdentities = { identities, bits };
 
   d.entries('endpoint identities', endpoints, (context, identified) =>
-    translate(context, identified, ENDPOINT, identities),
+    translate(context, identified, ENDPOINT, declared),
   );
   d.entries('prefix identities', prefixes, (context, identified) =>
-    translate(context, identified, SHORTEST_PREFIX + identified.prefix.length, identities),
+    translate(context, identified, SHORTEST_PREFIX + identified.prefix.length, declared),
   );
-  return identities;
+  return declared;
 }
 
 /** An identity is found by its classes, and by the names of its ports whatever they mean. */
@@ -147,8 +155,9 @@ function translate(
   context: EntryContext,
   { networkNumber, prefix, classes }: Identified,
   priority: number,
-  identities: Identities,
+  { identities, bits }: DeclaredIdentities,
 ): void {
+  const wide = bitsOf(context, bits, classes);
   const number = classes.length === 0 ? 0 : identities.number(context, identityText(classes));
   if (number === undefined) return;
   for (const side of SIDES) {
@@ -156,7 +165,9 @@ function translate(
       table: side.table,
       priority,
       match: [R.network.match(networkNumber), ...valid, ...addressMatch(prefix, side)],
-      ...(number === 0 ? {} : { apply: [side.register.set(number)] }),
+      ...(number === 0
+        ? {}
+        : { apply: [side.register.set(number), ...(wide === 0 ? [] : [side.classes.set(wide)])] }),
       goto: side.next,
       object: number,
     });
@@ -169,6 +180,7 @@ const SIDES = [
     ipv4: F.ct_nw_src,
     ipv6: F.ct_ipv6_src,
     register: R.sourceIdentity,
+    classes: R.sourceClasses,
     next: T.destination_identity,
   },
   {
@@ -176,6 +188,7 @@ const SIDES = [
     ipv4: F.ct_nw_dst,
     ipv6: F.ct_ipv6_dst,
     register: R.destinationIdentity,
+    classes: R.destinationClasses,
     next: T.local_source,
   },
 ] as const;

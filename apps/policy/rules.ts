@@ -9,7 +9,7 @@
  * subject. So a changed rule makes its own entries anew and no others, a new identity those of the rules that mention one of its
  * classes, and an endpoint that joins what exists none.
  *
- * P identities by K services are P * K plain entries where that is few, else P + K clauses of a conjunctive match (ovs-fields(7),
+ * P identities (and wide classes, `wide-classes.ts`) by K services are P * K plain entries where that is few, else P + K clauses of a conjunctive match (ovs-fields(7),
  * "Conjunctive Match Fields") and the entry it ends in.
  */
 import type { AppDeclaration, EntryContext } from '../../controller/datapath/app.js';
@@ -19,7 +19,7 @@ import type { RuleFact } from '../../controller/model/facts.js';
 import { type Action, F, type Match, oxm } from '../../ofproto/index.js';
 import { R, T } from '../pipeline.js';
 import { type ClassName, peerClass, portClass, portMeant } from './classes.js';
-import type { Identities } from './identities.js';
+import type { DeclaredIdentities, Identities } from './identities.js';
 import { tenantOf } from './membership.js';
 import type { Numbered } from './numbers.js';
 import { rulePriority } from './priority.js';
@@ -32,6 +32,7 @@ import {
   type Subject,
   type Subjects,
 } from './subjects.js';
+import { bitsOf } from './wide-classes.js';
 
 /** What a rule in force matches; key: id of the rule. */
 interface Matcher {
@@ -72,7 +73,8 @@ interface Clause {
 /** Entries with which a rule may be plain however it compares to a conjunctive match. */
 const PLAIN_RATIO = 4;
 const CLAUSES = 2;
-const ANYBODY: readonly [undefined] = [undefined];
+const ANYBODY: readonly Match[] = [[]];
+const NOBODY: Peers = { bits: 0, identities: [] };
 const ANYTHING: Match = [];
 
 /** Where rules of a direction stand, and which side of the connection is the subject and which the other. */
@@ -84,6 +86,7 @@ export const SIDE = {
     judge: R.judgeEgress,
     subject: R.egressSubject,
     peer: R.destinationIdentity,
+    peerClasses: R.destinationClasses,
   },
   in: {
     table: T.ingress_policy,
@@ -92,6 +95,7 @@ export const SIDE = {
     judge: R.judgeIngress,
     subject: R.ingressSubject,
     peer: R.sourceIdentity,
+    peerClasses: R.sourceClasses,
   },
 } as const;
 
@@ -99,36 +103,41 @@ export function subjectScope(subject: number): ScopeName {
   return `identity:${subject}`;
 }
 
-/** Identities that rules are about, by key of the classes they are in. */
-export type PeerLists = Collection<readonly number[]>;
-
-export interface Rules {
-  readonly matchers: Collection<Matcher>;
-  readonly peerLists: PeerLists;
+/** Who is in some classes. */
+interface Peers {
+  /** Bits of those that are wide, united. */
+  readonly bits: number;
+  /** Identities in the others and in none of the wide ones, ascending. */
+  readonly identities: readonly number[];
 }
 
-export function declareRules(d: AppDeclaration, subjects: Subjects, identities: Identities): Rules {
+/** Key: the classes. */
+type PeerLists = Collection<Peers>;
+
+export function declareRules(
+  d: AppDeclaration,
+  subjects: Subjects,
+  { identities, bits }: DeclaredIdentities,
+): void {
   const matchers = declareMatchers(d, subjects);
-  const peerSets = d.derive<Matcher & { readonly classes?: readonly ClassName[] }, readonly ClassName[]>(
-    'peer sets',
-    matchers,
-    (context, { peers }) => {
-      if (peers !== undefined) context.emit(peers, peers.split('\n'));
-    },
-  );
-  const peerLists = d.derive<readonly ClassName[], readonly number[]>(
-    'peers',
-    peerSets,
-    (context, classes, key) => {
-      const numbers = new Set(
-        classes.flatMap((name) => identities.having(context, name).map(({ number }) => number)),
-      );
-      context.emit(
-        key,
-        [...numbers].sort((a, b) => a - b),
-      );
-    },
-  );
+  const peerSets = d.derive<Matcher, readonly ClassName[]>('peer sets', matchers, (context, { peers }) => {
+    if (peers !== undefined) context.emit(peers, peers.split('\n'));
+  });
+  const peerLists = d.derive<readonly ClassName[], Peers>('peers', peerSets, (context, classes, key) => {
+    const isWide = (name: ClassName): boolean => context.get(bits, name) !== undefined;
+    const wide = new Set(classes.filter(isWide));
+    const numbers = new Set(
+      classes
+        .filter((name) => !wide.has(name))
+        .flatMap((name) => identities.having(context, name))
+        .filter(({ set }) => !set.some((name) => wide.has(name)))
+        .map(({ number }) => number),
+    );
+    context.emit(key, {
+      bits: bitsOf(context, bits, classes),
+      identities: [...numbers].sort((a, b) => a - b),
+    });
+  });
 
   const applications = d.derive<Matcher, Application>('applications', matchers, (context, matcher) => {
     for (const { number: subject, set } of subjects.subjects.having(context, matcher.judgement)) {
@@ -166,7 +175,7 @@ export function declareRules(d: AppDeclaration, subjects: Subjects, identities: 
           rule,
           clause,
         });
-      for (const peer of product.peers) emit(1, peer === undefined ? [] : [SIDE[direction].peer.match(peer)]);
+      for (const peer of product.peers) emit(1, peer);
       for (const service of product.services) emit(2, service);
     },
   );
@@ -198,7 +207,6 @@ export function declareRules(d: AppDeclaration, subjects: Subjects, identities: 
       });
     },
   );
-  return { matchers, peerLists };
 }
 
 function declareMatchers(d: AppDeclaration, { policies, inForce }: Subjects): Collection<Matcher> {
@@ -226,18 +234,36 @@ function declareMatchers(d: AppDeclaration, { policies, inForce }: Subjects): Co
 
 /** Any of these at the other end, and any of these services. */
 interface Product {
-  readonly peers: readonly (number | undefined)[];
+  readonly peers: readonly Match[];
   readonly services: readonly Match[];
 }
 
 /** What the rule says without its names of ports; undefined where that is nothing. */
 function productOf(
   context: Pick<Context<never>, 'get'>,
-  { peers, services }: Matcher,
+  matcher: Matcher,
   peerLists: PeerLists,
 ): Product | undefined {
-  const list = peers === undefined ? ANYBODY : (context.get(peerLists, peers) ?? []);
-  return list.length === 0 || services.length === 0 ? undefined : { peers: list, services };
+  const peers = peerMatches(context, matcher, peerLists);
+  const { services } = matcher;
+  return peers.length === 0 || services.length === 0 ? undefined : { peers, services };
+}
+
+/** The other side of a rule, as matches that together are it. */
+function peerMatches(
+  context: Pick<Context<never>, 'get'>,
+  { peers: key, direction }: Matcher,
+  peerLists: PeerLists,
+): readonly Match[] {
+  if (key === undefined) return ANYBODY;
+  const { bits, identities } = context.get(peerLists, key) ?? NOBODY;
+  const { peer, peerClasses } = SIDE[direction];
+  const wide: Match[] = [];
+  for (let rest = bits; rest !== 0; rest = (rest & (rest - 1)) >>> 0) {
+    const lowest = (rest & -rest) >>> 0;
+    wide.push([oxm(peerClasses.field, lowest, lowest)]);
+  }
+  return [...wide, ...identities.map((number) => [peer.match(number)])];
 }
 
 /** True where clauses are worth it. A dimension of one has no use for them. */
@@ -254,7 +280,7 @@ function ruleEntries(
 ): void {
   const { matcher, subject } = application;
   const { rule, priority, direction } = matcher;
-  const { table, verdict, subject: register, peer: peerRegister } = SIDE[direction];
+  const { table, verdict, subject: register } = SIDE[direction];
   const decide = (match: Match): void =>
     context.flow(subjectScope(subject), {
       table,
@@ -264,8 +290,7 @@ function ruleEntries(
       goto: verdict,
       object: rule,
     });
-  const plain = (peer: number | undefined, service: Match): void =>
-    decide(peer === undefined ? service : [peerRegister.match(peer), ...service]);
+  const plain = (peer: Match, service: Match): void => decide([...peer, ...service]);
 
   const product = productOf(context, matcher, peerLists);
   if (product !== undefined) {
@@ -283,26 +308,30 @@ function namedServices(
   { matcher, ports }: Application,
   peerLists: PeerLists,
   identities: Identities,
-): readonly { readonly peer: number | undefined; readonly service: Match }[] {
+): readonly { readonly peer: Match; readonly service: Match }[] {
   if (matcher.portNames.length === 0) return [];
   const { peers, direction, tenant } = matcher;
-  const list = peers === undefined ? undefined : (context.get(peerLists, peers) ?? []);
   if (direction === 'in') {
     const services = ports.flatMap(({ name, port }) => portServices(name, port));
-    return (list ?? ANYBODY).flatMap((peer) => services.map((service) => ({ peer, service })));
+    return peerMatches(context, matcher, peerLists).flatMap((peer) =>
+      services.map((service) => ({ peer, service })),
+    );
   }
-  const allowed = list === undefined ? undefined : new Set(list);
+  const classes = peers === undefined ? undefined : new Set(peers.split('\n'));
   return matcher.portNames.flatMap((name) => {
     const ofName = portClass(tenant, name);
     return identities
       .having(context, ofName)
-      .filter(({ number }) => allowed === undefined || allowed.has(number))
+      .filter(({ set }) => classes === undefined || set.some((memberOf) => classes.has(memberOf)))
       .flatMap(({ number, set }) =>
         set.flatMap((memberOf) => {
           const port = portMeant(memberOf, ofName);
           return port === undefined
             ? []
-            : portServices(name, port).map((service) => ({ peer: number, service }));
+            : portServices(name, port).map((service) => ({
+                peer: [SIDE[direction].peer.match(number)],
+                service,
+              }));
         }),
       );
   });

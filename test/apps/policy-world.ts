@@ -41,6 +41,7 @@ const UDP = 17;
 const SCTP = 132;
 const ICMPV6 = 58;
 const ENDPOINTS = 24;
+const MOST = 18;
 const LABELS = ['app', 'tier', 'constructor'];
 const VALUES = ['a', 'b'];
 
@@ -299,17 +300,35 @@ function replace<T extends { readonly id: string }>(
   for (const fact of facts) input.set(fact.id, fact);
 }
 
-/** 24 endpoints, each in a group of its own; rules of one policy about many of them and many ports. */
+/** Rules of one rung that have some of their clauses in common: they are about half the same groups and ports. */
+const ALIKE = [0, 6].map((first) => ({
+  groups: Array.from({ length: 12 }, (_, i) => first + i),
+  ports: Array.from({ length: 12 }, (_, i) => first + i),
+  direction: 'in' as const,
+  action: 'allow' as const,
+  priority: 3,
+  wide: undefined,
+}));
+
+/**
+ * 24 endpoints, each in a group of its own, most of them in one more; rules of one policy about many of them and many ports, and about
+ * classes of so many identities that they have a bit of their own.
+ */
 export const wideWorlds: fc.Arbitrary<World> = fc
   .array(
     fc.record({
-      groups: fc.uniqueArray(fc.nat(ENDPOINTS - 1), { minLength: 9, maxLength: 20 }),
+      groups: fc.uniqueArray(fc.nat(ENDPOINTS - 1), { minLength: 6, maxLength: 20 }),
       ports: fc.uniqueArray(fc.nat(30), { minLength: 12, maxLength: 24 }),
-      direction: fc.constantFrom('in' as const, 'out' as const),
+      direction: fc.constantFrom('in' as const, 'in' as const, 'out' as const),
       action: fc.constantFrom('allow' as const, 'allow' as const, 'deny' as const),
-      priority: fc.constantFrom(1, 2),
+      priority: fc.constantFrom(1, 1, 2),
+      wide: fc.constantFrom<Peer | undefined>(
+        undefined,
+        { kind: 'group', id: 'red/most' },
+        { kind: 'network', id: 'red/web' },
+      ),
     }),
-    { minLength: 2, maxLength: 9 },
+    { minLength: 4, maxLength: 8 },
   )
   .map((described) => ({
     closed: [],
@@ -329,9 +348,9 @@ export const wideWorlds: fc.Arbitrary<World> = fc
       port: i + 1,
       generation: 1,
       labels: {},
-      groups: [`red/g${i}`, 'red/all'],
+      groups: [`red/g${i}`, 'red/all', ...(i < MOST ? ['red/most'] : [])],
     })),
-    groups: [...Array.from({ length: ENDPOINTS }, (_, i) => `g${i}`), 'all'].map((name, i) => ({
+    groups: [...Array.from({ length: ENDPOINTS }, (_, i) => `g${i}`), 'all', 'most'].map((name, i) => ({
       id: `red/${name}`,
       tenant: 'red',
       name,
@@ -341,7 +360,7 @@ export const wideWorlds: fc.Arbitrary<World> = fc
       policies: name === 'all' ? ['red/p'] : [],
     })),
     policies: [{ id: 'red/p', tenant: 'red', name: 'p', number: 1, tier: 10, defaultIn: 'deny' }],
-    rules: described.map(({ groups, ports, ...rest }, i) => ({
+    rules: [...described, ...ALIKE].map(({ groups, ports, wide, ...rest }, i) => ({
       ...rest,
       id: `red/p/r${i}`,
       policy: 'red/p',
@@ -350,7 +369,10 @@ export const wideWorlds: fc.Arbitrary<World> = fc
       position: i,
       log: false,
       stateless: false,
-      peers: groups.map((group) => ({ kind: 'group' as const, id: `red/g${group}` })),
+      peers: [
+        ...groups.map((group) => ({ kind: 'group' as const, id: `red/g${group}` })),
+        ...(wide === undefined ? [] : [wide]),
+      ],
       services: [{ protocol: 6, ports: ports.map((port) => ({ first: port * 2, last: port * 2 })) }],
     })),
   }));
