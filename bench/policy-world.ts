@@ -5,9 +5,10 @@
 
 export interface Shape {
   readonly hosts: number;
+  /** Each has its share of the endpoints, of the hosts and of the groups. */
   readonly networks: number;
   readonly endpoints: number;
-  /** Endpoint number i is in group number i modulo groups. */
+  /** The members of a group are spread over the hosts of its network. */
   readonly groups: number;
   /** All endpoints are in one more group. */
   readonly everybody?: boolean;
@@ -46,6 +47,7 @@ export class World {
   readonly networks: readonly { readonly name: string; readonly subnet: string }[];
   /** Members by group. */
   readonly groups: ReadonlyMap<string, readonly WorldEndpoint[]>;
+  readonly #groupsOfNetwork: number;
 
   constructor(readonly shape: Shape) {
     const { networks, endpoints, groups, everybody = false } = shape;
@@ -53,22 +55,25 @@ export class World {
       name: `n${index}`,
       subnet: `10.${index}.0.0/16`,
     }));
+    const inNetwork = endpoints / networks;
+    const onHost = endpoints / shape.hosts;
+    this.#groupsOfNetwork = groups / networks;
     this.endpoints = Array.from({ length: endpoints }, (_, index) => {
-      const network = index % networks;
-      const inNetwork = Math.floor(index / networks) + 1;
-      const bytes = [10, network, inNetwork >> 8, inNetwork & 0xff];
+      const network = Math.floor(index / inNetwork);
+      const address = 1 + (index % inNetwork);
+      const bytes = [10, network, address >> 8, address & 0xff];
       const hex = bytes.map((byte) => byte.toString(16).padStart(2, '0'));
-      const perHost = Math.ceil(endpoints / shape.hosts);
-      const portNumber = 1 + (index % perHost);
+      const portNumber = 1 + (index % onHost);
+      const group = network * this.#groupsOfNetwork + (index % this.#groupsOfNetwork);
       return {
         name: `e${index}`,
         network: `n${network}`,
-        host: 1 + Math.floor(index / perHost),
+        host: 1 + Math.floor(index / onHost),
         port: `p${portNumber}`,
         portNumber,
         ip: bytes.join('.'),
         mac: ['02', '02', ...hex].join(':'),
-        groups: [`g${index % groups}`, ...(everybody ? [EVERYBODY] : [])],
+        groups: [`g${group}`, ...(everybody ? [EVERYBODY] : [])],
       };
     });
     const members = new Map<string, WorldEndpoint[]>();
@@ -88,13 +93,14 @@ export class World {
     return this.on(1);
   }
 
-  /** Rules `from` to `to` of the policy on a group; each has a port of its own, and peers go round. */
+  /** Rules `from` to `to` of the policy on a group; each has a port of its own, and the groups of the network are peers in turn. */
   rules(subject: string, from: number, to: number): readonly WorldRule[] {
-    const offset = Number(subject.slice(1)) || 0;
+    const own = Number(subject.slice(1)) || 0;
+    const first = own - (own % this.#groupsOfNetwork);
     return Array.from({ length: to - from }, (_, index) => {
       const number = from + index;
-      const peer = `g${(offset + 1 + 7 * number) % this.shape.groups}`;
-      return { name: `r${number}`, subject, peer, port: FIRST_PORT + number };
+      const peer = first + ((own + 1 + 7 * number) % this.#groupsOfNetwork);
+      return { name: `r${number}`, subject, peer: `g${peer}`, port: FIRST_PORT + number };
     });
   }
 }
