@@ -102,7 +102,8 @@ export async function run({ rounds = 30 }: { readonly rounds?: number }): Promis
     for (const size of SIZES) {
       const { rules, subjects } = rulesBetween(there, size);
       there = size;
-      await weft.apply(policyIntents(rules));
+      await weft.apply(policyIntents(rules), 'stored');
+      await weft.inSync(WORLD.shape.hosts);
       await northbound.addRules(rules, subjects);
       const times = await measureOne(weft, ovnWorld, rounds);
       const work = await workOfOne(weft);

@@ -46,7 +46,8 @@ export async function run({ rounds = 100 }: { readonly rounds?: number }): Promi
     const { ovn, northbound, entries } = ovnWorld;
     const without = { weft: await entriesOf(ovs), ovn: await entries() };
     const rules = WORLD.rules(EVERYBODY, 0, RULES);
-    await weft.apply(policyIntents(rules));
+    await weft.apply(policyIntents(rules), 'stored');
+    await weft.inSync(WORLD.shape.hosts);
     await northbound.addRules(rules, [EVERYBODY]);
     const withRules = { weft: await entriesOf(ovs), ovn: await entries() };
 
