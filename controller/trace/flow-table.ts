@@ -2,8 +2,8 @@
  * One table of a switch, indexed for lookups: entries that compare the same bits of the same fields are found by the values of those
  * bits (tuple space search, as Open vSwitch's classifier does), so that a lookup costs as much as there are kinds of matches.
  */
-import type { ActionOf, Instruction, Match } from '../../ofproto/index.js';
-import { type Comparison, comparisonsOf, type Packet } from './packet.js';
+import type { ActionOf, Field, Instruction, Match, OxmValue } from '../../ofproto/index.js';
+import { type Comparison, comparisonsOf, type Packet, wholeName } from './packet.js';
 
 /** What an entry needs to be executed; FlowStats and DesiredFlow are of this form. */
 export interface ExecutableFlow {
@@ -38,7 +38,7 @@ interface Subtable<E> {
 }
 
 const NONE: readonly never[] = [];
-const NO_CONJUNCTION = 0n;
+const MAX_32_BITS = 0xffff_ffff;
 
 export class FlowTable<E extends ExecutableFlow> {
   readonly #subtables = new Map<string, Subtable<E>>();
@@ -63,17 +63,28 @@ export class FlowTable<E extends ExecutableFlow> {
       return;
     }
     let [signature, values] = ['', ''];
-    const comparisons: Comparison[] = [];
     for (const { field, value, mask } of entry.match) {
-      for (const comparison of comparisonsOf(field, value, mask)) {
-        comparisons.push(comparison);
-        signature += `${comparison.name}/${comparison.mask ?? ''},`;
-        values += `${comparison.mask === undefined ? comparison.value : comparison.value & comparison.mask},`;
+      const name = nameOf(field);
+      if (name === undefined || typeof value === 'object') {
+        for (const comparison of comparisonsOf(field, value, mask)) {
+          signature += signatureOf(comparison);
+          values += `${comparison.mask === undefined ? comparison.value : comparison.value & comparison.mask},`;
+        }
+      } else if (mask === undefined) {
+        signature += `${name}/,`;
+        values += `${value},`;
+      } else {
+        signature += `${name}/${mask},`;
+        values += `${and(value, mask)},`;
       }
     }
     let subtable = this.#subtables.get(signature);
     if (subtable === undefined) {
-      const compared = comparisons.map(({ name, mask }) => (mask === undefined ? { name } : { name, mask }));
+      const compared = entry.match.flatMap(({ field, value, mask }) =>
+        comparisonsOf(field, value, mask).map((one) =>
+          one.mask === undefined ? { name: one.name } : { name: one.name, mask: one.mask },
+        ),
+      );
       subtable = { compared, byValue: new Map(), highest: priority };
       this.#subtables.set(signature, subtable);
     }
@@ -147,6 +158,29 @@ export class FlowTable<E extends ExecutableFlow> {
   }
 }
 
+const NAMES = new Map<Field, string | undefined>();
+
+/** `wholeName`, remembered: it is asked for every comparison of every entry. */
+function nameOf(field: Field): string | undefined {
+  let name = NAMES.get(field);
+  if (name === undefined && !NAMES.has(field)) {
+    name = wholeName(field);
+    NAMES.set(field, name);
+  }
+  return name;
+}
+
+function signatureOf({ name, mask }: Comparison): string {
+  return `${name}/${mask ?? ''},`;
+}
+
+function and(value: number | bigint, mask: OxmValue): number | bigint {
+  if (typeof value === 'number' && value <= MAX_32_BITS && (mask as number) <= MAX_32_BITS) {
+    return (value & (mask as number)) >>> 0;
+  }
+  return BigInt(value) & BigInt(mask as number | bigint);
+}
+
 function conjunctionsOf({ instructions }: ExecutableFlow): readonly ActionOf<'conjunction'>[] {
   for (const instruction of instructions) {
     if (instruction.type !== 'apply_actions') continue;
@@ -171,7 +205,7 @@ function fulfilled(level: readonly Indexed<unknown>[]): number | undefined {
 
 function fits({ field, value, mask }: Match[number], packet: Packet): boolean {
   return comparisonsOf(field, value, mask).every(({ name, value: wanted, mask: compared }) => {
-    const is = packet.get(name) ?? NO_CONJUNCTION;
+    const is = packet.get(name) ?? 0n;
     return compared === undefined ? is === wanted : (is & compared) === (wanted & compared);
   });
 }

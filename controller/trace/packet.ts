@@ -80,6 +80,14 @@ export interface Comparison {
   readonly mask?: bigint;
 }
 
+/** The name under which a field is kept as a whole; undefined for fields that are kept in parts. */
+export function wholeName(field: Field): string | undefined {
+  const [first, ...more] = partsOf(field);
+  return first !== undefined && more.length === 0 && first.offset === 0n && first.at === 0n
+    ? first.name
+    : undefined;
+}
+
 /** Takes a comparison apart by the names under which the field's bits are kept. */
 export function comparisonsOf(
   field: Field,
