@@ -22,6 +22,7 @@ import {
   type Listener,
 } from '../rpc/index.js';
 import { Attachments } from './attachments.js';
+import { ConnectionKeeper } from './connections/keeper.js';
 import type { BridgeSettings, BridgeState, SwitchDriver } from './drivers/driver.js';
 import { OvsDriver } from './drivers/ovs.js';
 import { AgentError, messageOf } from './error.js';
@@ -32,6 +33,7 @@ import { checkUplink, findUnderlay } from './linux/underlay.js';
 import { LocalAttach, LocalDetach, LocalStatus, type LocalStatusResult } from './local/methods.js';
 import { HostQueues } from './queues.js';
 import { resolveOptions, type AgentOptions, type AgentSettings } from './options.js';
+import { parseRemote } from './ovsdb/index.js';
 import { StateFile } from './state-file.js';
 
 /** A running agent, for use in the same process. The methods are those of the local socket. */
@@ -104,6 +106,7 @@ class RunningAgent implements Agent {
   private readonly ends: (() => void)[] = [];
   private readonly localPeers = new Set<Peer>();
   private readonly registrationListeners = new Set<() => void>();
+  private connections: ConnectionKeeper | undefined;
   private bridge: BridgeState | undefined;
   private problem = '';
   /** MTU of the underlay, bytes, until the next reconciliation. */
@@ -182,7 +185,16 @@ class RunningAgent implements Agent {
     this.ends.push(watchLinks(() => this.reconcileSoon(RECONCILE_DELAY_MS)));
     const interval = setInterval(() => this.reconcileSoon(0), RECONCILE_INTERVAL_MS);
     this.ends.push(() => clearInterval(interval));
+    this.connections = this.keepConnections();
     this.hub.start();
+  }
+
+  /** Of the userspace datapath: the kernel's connections outlive ovs-vswitchd, whose sockets are those of its database. */
+  private keepConnections(): ConnectionKeeper | undefined {
+    const { ovsdb, bridge, logger } = this.settings;
+    const remote = parseRemote(ovsdb);
+    if (this.bridge?.datapathType !== 'netdev' || !('path' in remote)) return undefined;
+    return new ConnectionKeeper({ runDirectory: dirname(remote.path), bridge, logger });
   }
 
   async status(): Promise<LocalStatusResult> {
@@ -233,6 +245,7 @@ class RunningAgent implements Agent {
     this.closed = true;
     clearTimeout(this.reconcileTimer);
     for (const end of this.ends) end();
+    await this.connections?.close();
     await this.reconciling?.catch(() => {});
     await this.attachments.idle();
     await this.hub.close();

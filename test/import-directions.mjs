@@ -57,7 +57,8 @@ const rooms = {
     ],
   },
   controller: { ours: ['ofproto', 'rpc', 'apps', 'controller'] },
-  agent: { ours: ['rpc'] },
+  agent: { ours: ['rpc', 'agent'] },
+  'agent/connections': { ours: ['ofproto', 'agent/error.ts', 'agent/logger.ts', 'agent/ovsdb'] },
 };
 
 const files = (directory) =>

@@ -170,15 +170,26 @@ t.test('Open vSwitch restarts while there is no controller: closed until there i
   t.strictSame(await uncut(() => forbidden.more(10)), []);
 });
 
+const restarted = async (): Promise<void> => {
+  await lab.host('h2').restartOvs({ keepDatabase: true });
+  await controller.settled(names);
+};
+
+t.test('Open vSwitch restarts while answers alone are on their way: the agent knows who asked', async (t) => {
+  await live.speak(['back']);
+  await restarted();
+  await until('answers', async () => (await live.flowing()).length === connections.length, 30_000);
+  t.strictSame(await passed(), []);
+  await live.speak(['there', 'back']);
+  await until('everything', async () => (await live.flowing()).length === 2 * connections.length, 30_000);
+});
+
 /**
- * The userspace datapath keeps its connection table in the process. Who speaks first after a restart counts as who opened the
- * connection, on that host.
+ * The userspace datapath keeps its connection table in the process. Where the agent is away as well, who speaks first after a restart
+ * counts as who opened the connection, on that host.
  */
-t.test('Open vSwitch forgets who opened a connection', async (t) => {
-  const restarted = async (): Promise<void> => {
-    await lab.host('h2').restartOvs({ keepDatabase: true });
-    await controller.settled(names);
-  };
+t.test('Open vSwitch forgets who opened a connection when nobody remembers', async (t) => {
+  await agents.get('h2')?.daemon.stop('SIGKILL');
   const at =
     (...places: readonly string[]) =>
     (line: string) =>
