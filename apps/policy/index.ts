@@ -4,6 +4,7 @@
  */
 import type { App } from '../../controller/datapath/app.js';
 import { declareIdentities } from './identities.js';
+import { declareProblems } from './problems.js';
 import { declareRules } from './rules.js';
 import { declareSides } from './sides.js';
 import { subjectsOf } from './subjects.js';
@@ -15,8 +16,9 @@ export const policy: App = {
   declare(d) {
     const subjects = subjectsOf(d);
     const identities = declareIdentities(d, subjects);
-    declareRules(d, subjects, identities);
+    const rules = declareRules(d, subjects, identities);
     declareVerdicts(d, subjects);
     declareSides(d, subjects);
+    declareProblems(d, subjects, rules);
   },
 };

@@ -35,7 +35,7 @@ import {
 import { bitsOf } from './wide-classes.js';
 
 /** What a rule in force matches; key: id of the rule. */
-interface Matcher {
+export interface Matcher {
   readonly rule: number;
   readonly direction: Direction;
   readonly judgement: string;
@@ -114,11 +114,17 @@ interface Peers {
 /** Key: the classes. */
 type PeerLists = Collection<Peers>;
 
+export interface Rules {
+  readonly matchers: Collection<Matcher>;
+  /** False where nobody is in what the rule names at the other end. */
+  hasPeers(context: Pick<EntryContext, 'get'>, matcher: Matcher): boolean;
+}
+
 export function declareRules(
   d: AppDeclaration,
   subjects: Subjects,
   { identities, bits }: DeclaredIdentities,
-): void {
+): Rules {
   const matchers = declareMatchers(d, subjects);
   const peerSets = d.derive<Matcher, readonly ClassName[]>('peer sets', matchers, (context, { peers }) => {
     if (peers !== undefined) context.emit(peers, peers.split('\n'));
@@ -207,6 +213,10 @@ export function declareRules(
       });
     },
   );
+  return {
+    matchers,
+    hasPeers: (context, matcher) => peerMatches(context, matcher, peerLists).length > 0,
+  };
 }
 
 function declareMatchers(d: AppDeclaration, { policies, inForce }: Subjects): Collection<Matcher> {

@@ -87,3 +87,48 @@ t.test('hosts of a VXLAN network whose tunnel addresses are of different familie
   setHost(facts, 2, { vtepIpv4: vtep(2), vtepIpv6: vtepIpv6 + 2n, uplink: 'uplink' });
   t.strictSame(settled(), [[], [], []]);
 });
+
+t.test('a rule about whom there is nobody, on the switches where it would be asked', async (t) => {
+  const datapaths = new DatapathController({ pipeline, apps, numbering: new Numbering() });
+  t.teardown(() => datapaths.close());
+  const { facts } = datapaths;
+  const problems = (host: number) =>
+    datapaths.statusOf(datapathId(host))?.problems.map(({ code, subject }) => `${code} ${subject}`);
+  const group = (name: string, number: number, endpoints: string[], policies: string[]) =>
+    facts.groups.set(`acme/${name}`, {
+      id: `acme/${name}`,
+      tenant: 'acme',
+      name,
+      number,
+      endpoints,
+      networks: [],
+      policies,
+    });
+  setNetwork(facts, 'acme/web', 1, 'vxlan');
+  for (const host of [1, 2]) {
+    setHost(facts, host);
+    setEndpoint(facts, 'acme/web', host, { host, port: 1 });
+  }
+  facts.policies.set('acme/p', { id: 'acme/p', tenant: 'acme', name: 'p', number: 1, tier: 10 });
+  group('servers', 1, ['acme/web/e1'], ['acme/p']);
+  group('clients', 2, [], []);
+  facts.rules.set('acme/p/r', {
+    id: 'acme/p/r',
+    policy: 'acme/p',
+    name: 'r',
+    number: 1,
+    direction: 'in',
+    priority: 1,
+    position: 0,
+    action: 'deny',
+    log: false,
+    stateless: false,
+    peers: [{ kind: 'group', id: 'acme/clients' }],
+    services: [],
+  });
+  datapaths.settle();
+  t.strictSame([problems(1), problems(2)], [['policy.rule.nobody acme/p/r'], []]);
+  group('clients', 2, ['acme/web/e2'], []);
+  datapaths.settle();
+  t.strictSame([problems(1), problems(2)], [[], []]);
+});
