@@ -203,6 +203,7 @@ export function buildProgram(end: (exit: Exit) => void): Program {
         .argParser<string[]>(collect)
         .default<string[]>([]),
     )
+    .option('--all', 'the tables too that have nothing to say of the packet', false)
     .addOption(json())
     .addOption(server())
     .action(async (options) => {

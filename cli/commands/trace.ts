@@ -1,5 +1,11 @@
 /** `weft trace`. */
-import type { TraceLeg, TraceReport, TraceRequest, TraceVisit } from '../../controller/trace/report.js';
+import type {
+  TraceLeg,
+  TraceReport,
+  TraceRequest,
+  TraceStep,
+  TraceVisit,
+} from '../../controller/trace/report.js';
 import type { Client } from '../client.js';
 import { CommandError, Exit } from '../exit.js';
 import { readIntentFiles } from '../intent-files.js';
@@ -19,6 +25,8 @@ export interface TraceOptions {
   readonly ipv6: boolean;
   /** Intents, in which the line of what decides is looked for. */
   readonly file: readonly string[];
+  /** Tables too that have nothing to say of the packet. */
+  readonly all: boolean;
   readonly json: boolean;
 }
 
@@ -32,7 +40,7 @@ export async function trace(client: Client, options: TraceOptions): Promise<Exit
   });
   const report = files.length === 0 ? answer : (await import('../intent-lines.js')).withLines(answer, files);
   if (options.json) writeJson(report);
-  else writeReport(report);
+  else writeReport(report, options.all);
   return report.outcome === 'allowed' ? Exit.ok : Exit.notAllowed;
 }
 
@@ -58,12 +66,12 @@ function requestOf(options: TraceOptions): TraceRequest {
   };
 }
 
-function writeReport(report: TraceReport): void {
+function writeReport(report: TraceReport, all: boolean): void {
   const { request, reply, differences, verdict } = report;
-  writeLeg('request', request);
+  writeLeg('request', request, all);
   if (reply !== undefined) {
     writeLine();
-    writeLeg('answer', reply);
+    writeLeg('answer', reply, all);
   }
   for (const { host, examples, ...counts } of differences) {
     const found = Object.entries(counts).filter(([, count]) => count > 0);
@@ -75,9 +83,9 @@ function writeReport(report: TraceReport): void {
   writeLine(`\n${verdict}`);
 }
 
-function writeLeg(name: string, { packet, visits, decisions }: TraceLeg): void {
+function writeLeg(name: string, { packet, visits, decisions }: TraceLeg, all: boolean): void {
   writeLine(`${name}: ${packet}`);
-  for (const visit of visits) writeVisit(visit);
+  for (const visit of visits) writeVisit(visit, all);
   if (decisions.length > 0) writeLine(`\n${name} judged:`);
   for (const { host, direction, action, because, intent, file, line } of decisions) {
     const at = file === undefined ? intent : `${file}:${line}`;
@@ -86,10 +94,23 @@ function writeLeg(name: string, { packet, visits, decisions }: TraceLeg): void {
   }
 }
 
-function writeVisit({ host, arrival, connection, unseen, steps, departures }: TraceVisit): void {
+/** A table's own miss that only leads on. */
+function isSilent({ owner, entry, remarks }: TraceStep): boolean {
+  return (
+    owner?.startsWith('pipeline.miss ') === true &&
+    entry?.includes('goto_table') === true &&
+    remarks.length === 0
+  );
+}
+
+function writeVisit(
+  { host, arrival, connection, unseen, steps, departures }: TraceVisit,
+  all: boolean,
+): void {
   writeLine(`\n${host}: in by ${arrival}, connection ${connection}`);
   if (unseen !== undefined) writeLine(`  ${unseen}`);
-  for (const { depth, table, cause, entry, owner, conjunction, remarks } of steps) {
+  const told = all ? steps : steps.filter((step) => !isSilent(step));
+  for (const { depth, table, cause, entry, owner, conjunction, remarks } of told) {
     const indent = '  '.repeat(depth + 1);
     writeLine(`${indent}${table}${cause === undefined ? '' : ` (${cause})`}: ${entry ?? 'no entry matches'}`);
     if (owner !== undefined) writeLine(`${indent}  from ${owner}`);
