@@ -139,7 +139,7 @@ export class Ovn {
     await this.#nbctl.request('run', args, TIMEOUT_MS);
   }
 
-  /** Kilobytes of memory in use by each of the programs. */
+  /** Kilobytes of memory in use by each of the programs; NaN of one that does not run. */
   async residentKilobytes(): Promise<{ readonly northd: number; readonly controller: number }> {
     return { northd: await resident(this.#northd), controller: await resident(this.#controller) };
   }
@@ -200,7 +200,7 @@ function connect(socket: string): Promise<OvsdbConnection> {
 }
 
 async function resident(daemon: Daemon | undefined): Promise<number> {
-  if (daemon === undefined) return Number.NaN;
+  if (daemon?.running !== true) return Number.NaN;
   const status = await readFile(`/proc/${daemon.pid}/status`, 'utf8');
   return Number(/VmRSS:\s+(\d+) kB/.exec(status)?.[1]);
 }

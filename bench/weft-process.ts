@@ -60,7 +60,7 @@ export class WeftProcess {
     const config = join(directory, 'weft.yaml');
     await writeFile(config, configuration(address));
     const main = fileURLToPath(new URL('../cli/main.js', import.meta.url));
-    const options = ['--config', config, '--data', join(directory, 'state'), '--log-format', 'json'];
+    const options = ['--config', config, '--data', join(directory, 'data'), '--log-format', 'json'];
     const daemon = Daemon.start('weft', [process.execPath, ...nodeOptions, main, 'controller', ...options], {
       logFile: join(directory, 'controller.log'),
     });
@@ -71,9 +71,9 @@ export class WeftProcess {
     return new WeftProcess(directory, daemon, client, switches, parseAddress(hub));
   }
 
-  /** The store; to be read when the controller has been stopped. */
-  get state(): string {
-    return join(this.directory, 'state');
+  /** Folder of the store; to be read when the controller has ended. */
+  get store(): string {
+    return join(this.directory, 'data', 'store');
   }
 
   /**
@@ -128,7 +128,7 @@ export class WeftProcess {
     return Number(/VmRSS:\s+(\d+) kB/.exec(status)?.[1]);
   }
 
-  /** Ends the process, and leaves its store for {@link remove}. */
+  /** Ends the process, and leaves its store until {@link stop}. */
   async end(): Promise<void> {
     await this.client.destroy();
     await this.daemon.stop('SIGTERM');
