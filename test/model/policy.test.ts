@@ -373,6 +373,10 @@ await t.test('what is hardly meant is warned of', async (t) => {
     );
 
   t.same(await warned('{name: a, from: [{group: empty}]}'), ['rule.nobody rules[0].from']);
+  t.same(await warned('{name: a, protocol: tcp, ports: [80], stateless: true}'), [
+    'rule.stateless.answers rules[0].stateless',
+  ]);
+  t.same(await warned('{name: a, protocol: udp, ports: [53], stateless: true}'), []);
   t.same(await warned('{name: a, from: [{group: empty}, {group: web}]}'), [], 'somebody is enough');
   t.same(
     await warned('{name: a, direction: out, to: [{group: empty}], protocol: tcp, ports: [http, nope]}'),

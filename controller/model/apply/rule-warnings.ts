@@ -13,6 +13,9 @@ const MOST_TOLD = 100;
 /** Of a policy with more rules than that, only those are looked at that the request changes. */
 const LARGE_POLICY = 100;
 
+/** TCP, and the echoes of ICMP and ICMPv6: to connection tracking their answers make sense with a connection only. */
+const ANSWERED: ReadonlySet<number> = new Set([1, 6, 58]);
+
 const isLarge = ({ state }: Plan, { tenant, policy }: CheckedRule): boolean =>
   state.indexes.policy.rulesOfPolicy.get(`${tenant}/${policy}`).size > LARGE_POLICY;
 
@@ -53,6 +56,15 @@ export function warnOfRules(plan: Plan): void {
         'ports.unknown',
         `no endpoint of tenant ${rule.tenant} has a port named "${name}"`,
         'give endpoints ports: {name: number}, or write the number',
+      );
+    }
+    if (fact.stateless && fact.services.some(({ protocol }) => ANSWERED.has(protocol))) {
+      warn(
+        rule,
+        'stateless',
+        'stateless.answers',
+        `answers do not get past policies: without the connection Open vSwitch takes those of ${rule.spec.protocol} for invalid`,
+        'leave out stateless, or use it for udp',
       );
     }
     for (const { code, message, fix } of shadows.of(fact)) warn(rule, '', code, message, fix);
