@@ -68,7 +68,8 @@ function readValue(reader: Reader, end: number, bits: number): bigint | undefine
   if (reader.offset + bytes > end) return undefined;
   let value = 0n;
   for (let read = 0; read < bytes; read += 2) value = (value << 16n) | BigInt(reader.u16());
-  return value;
+  // What stands before the bits of the value is padding, which Open vSwitch does not look at.
+  return BigInt.asUintN(bits, value);
 }
 
 function readSpec(reader: Reader, end: number, header: number): LearnSpec | undefined {
