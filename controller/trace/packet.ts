@@ -55,6 +55,9 @@ function findParts(field: Field): readonly Part[] {
   switch (field) {
     case F.vlan_tci:
       return [part('vlan_vid', 0, 13), part('vlan_pcp', 13, 3)];
+    // Its largest number is a reserved port, of which the canonical form has another.
+    case F.nxm_in_port:
+      return [part('in_port', 0, 16)];
     case F.nw_tos:
       return [part('ip_dscp', 2, 6)];
     default: {

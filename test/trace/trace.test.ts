@@ -3,6 +3,8 @@ import t from 'tap';
 import type { TraceError, TraceLeg, TraceReport } from '../../controller/trace/index.js';
 import { pipeline } from '../../apps/index.js';
 import { datapathId, setEndpoint, setHost, setNetwork, setPort } from '../apps/facts.js';
+import { F } from '../../ofproto/index.js';
+import { readBits } from '../../controller/trace/packet.js';
 import { Cluster } from './support.js';
 
 /** Three hosts; web (VXLAN) with endpoints 1 and 2 on h1 and 3 on h2, lan (VLAN) with 11 on h1 and 12 on h2; 4 is bound and not attached. */
@@ -192,4 +194,8 @@ t.test('what cannot be traced is refused, with a reason and a fix', async (t) =>
   await t.rejects(made.trace(tcp('acme/web/e5', E1)), { message: /bound to no host/ });
   made.facts.ports.delete(`${datapathId(1)}/v1`);
   await t.rejects(made.trace(tcp(E1, E2)), { code: 'trace.endpoint.no-port' });
+});
+
+t.test('the port of Open vSwitch 16 bits wide is the port of the packet', async (t) => {
+  t.equal(readBits(new Map([['in_port', 3n]]), F.nxm_in_port, 0, 16), 3n);
 });
