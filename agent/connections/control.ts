@@ -43,12 +43,17 @@ export class SwitchControl {
   static async open(runDirectory: string): Promise<SwitchControl> {
     const named = join(runDirectory, 'ovs-vswitchd.ctl');
     try {
-      return new SwitchControl(await connected(named));
+      return await SwitchControl.connect(named);
     } catch {
       // Unless told otherwise, it puts its process id into the name.
       const pid = (await readFile(join(runDirectory, 'ovs-vswitchd.pid'), 'utf8')).trim();
-      return new SwitchControl(await connected(join(runDirectory, `ovs-vswitchd.${pid}.ctl`)));
+      return SwitchControl.connect(join(runDirectory, `ovs-vswitchd.${pid}.ctl`));
     }
+  }
+
+  /** Connects to a control socket. @throws the system's error while nobody listens there */
+  static async connect(path: string): Promise<SwitchControl> {
+    return new SwitchControl(await connected(path));
   }
 
   /** @throws CommandError where the switch refuses, Error where the connection ends */

@@ -2,83 +2,9 @@
  * Asks switches what they would do with a packet of a connection (`ofproto/trace`), over one connection to each ovs-vswitchd: a
  * millisecond or two a question.
  */
-import { connect, type Socket } from 'node:net';
+import type { SwitchControl } from '../../agent/connections/control.js';
 import { type Address, addressText } from './evaluator.js';
 import { Protocol } from './packets.js';
-
-/** The control socket of a daemon of Open vSwitch: JSON-RPC, as ovs-appctl speaks it (unixctl). */
-export class AppControl {
-  #rest = '';
-  #calls = 0;
-  readonly #waiting = new Map<number, { resolve: (text: string) => void; reject: (error: Error) => void }>();
-
-  private constructor(private readonly socket: Socket) {
-    socket.setEncoding('utf8');
-    socket.on('data', (text: string) => this.#read(text));
-    socket.on('close', () => {
-      for (const { reject } of this.#waiting.values())
-        reject(new Error('the daemon closed its control socket'));
-      this.#waiting.clear();
-    });
-    socket.on('error', () => undefined);
-  }
-
-  static open(path: string): Promise<AppControl> {
-    return new Promise((resolve, reject) => {
-      const socket = connect(path);
-      socket.once('error', reject);
-      socket.once('connect', () => resolve(new AppControl(socket)));
-    });
-  }
-
-  /** Rejects with what the daemon says when it refuses. */
-  call(method: string, ...params: readonly string[]): Promise<string> {
-    const id = ++this.#calls;
-    return new Promise((resolve, reject) => {
-      this.#waiting.set(id, { resolve, reject });
-      this.socket.write(JSON.stringify({ id, method, params }));
-    });
-  }
-
-  close(): void {
-    this.socket.destroy();
-  }
-
-  /** Answers follow each other without a separator. */
-  #read(text: string): void {
-    this.#rest += text;
-    for (;;) {
-      const end = endOfObject(this.#rest);
-      if (end === undefined) return;
-      const answer = JSON.parse(this.#rest.slice(0, end)) as {
-        id: number;
-        result: string;
-        error: string | null;
-      };
-      this.#rest = this.#rest.slice(end);
-      const waiting = this.#waiting.get(answer.id);
-      this.#waiting.delete(answer.id);
-      if (answer.error === null) waiting?.resolve(answer.result);
-      else waiting?.reject(new Error(answer.error));
-    }
-  }
-}
-
-/** Where the JSON object that the text begins with ends; undefined while it is incomplete. */
-function endOfObject(text: string): number | undefined {
-  let depth = 0;
-  let quoted = false;
-  for (let at = 0; at < text.length; at++) {
-    const character = text[at];
-    if (quoted) {
-      if (character === '\\') at += 1;
-      else if (character === '"') quoted = false;
-    } else if (character === '"') quoted = true;
-    else if (character === '{') depth += 1;
-    else if (character === '}' && --depth === 0) return at + 1;
-  }
-  return undefined;
-}
 
 /** The first packet of a connection, which is what its tuple says. */
 export interface Tuple {
@@ -113,7 +39,7 @@ export interface Traced {
 /** Type of the answer by that of the request: echo, timestamp, echo of ICMPv6. */
 const ICMP_ANSWERS: Readonly<Record<number, number>> = { 8: 0, 13: 14, 128: 129 };
 
-export async function trace(control: AppControl, bridge: string, packet: TracedPacket): Promise<Traced> {
+export async function trace(control: SwitchControl, bridge: string, packet: TracedPacket): Promise<Traced> {
   const state = packet.direction === 'first' ? 'trk,new' : 'trk,est,rpl';
   const text = await control.call('ofproto/trace', bridge, flowOf(packet), '--ct-next', state);
   const actions = [...text.matchAll(/^Datapath actions: (.*)$/gm)].at(-1)?.[1] ?? '';

@@ -14,7 +14,7 @@ import {
 } from '../policy-truth/evaluator.js';
 import { Protocol } from '../policy-truth/packets.js';
 import { type Outcome, type Probe, Prober, type Service, type Station } from '../policy-truth/prober.js';
-import { AppControl } from '../policy-truth/tracer.js';
+import { SwitchControl } from '../../agent/connections/control.js';
 import { Wire } from '../policy-truth/wire.js';
 import { BridgedLab } from './bridging-support.js';
 
@@ -96,7 +96,7 @@ const keyOf = (intent: Intent): string =>
 export class PolicyStage {
   readonly stations = new Map<string, Station>();
   /** Control sockets of ovs-vswitchd, by host. */
-  readonly controls = new Map<string, AppControl>();
+  readonly controls = new Map<string, SwitchControl>();
   readonly #endpoints: KnownEndpoint[] = [];
   #world: World = { intents: GROUND, endpoints: [] };
   #prober: Prober | undefined;
@@ -115,7 +115,7 @@ export class PolicyStage {
       }
       await stage.#addOutsider();
       for (const { name, runDirectory } of bridged.lab.hosts.values()) {
-        stage.controls.set(name, await AppControl.open(`${runDirectory}/ovs-vswitchd.ctl`));
+        stage.controls.set(name, await SwitchControl.open(runDirectory));
       }
       stage.#prober = new Prober(stage.wire, stage.stations.values(), () =>
         stage.onHosts('dpctl/flush-conntrack'),

@@ -15,7 +15,7 @@ import { stepsOf } from '../../controller/trace/steps.js';
 import { CtState, type FlowStats } from '../../ofproto/index.js';
 import { readOfprotoTrace, summarise } from '../support/ofproto-trace.js';
 import { OpenVSwitch } from '../support/open-vswitch.js';
-import { UnixControl } from '../support/unixctl.js';
+import { SwitchControl } from '../../agent/connections/control.js';
 import { waitFor } from '../support/wait-for.js';
 
 const BRIDGE = 'br0';
@@ -46,7 +46,7 @@ const tunnel = ['type=vxlan', 'options:remote_ip=flow', 'options:key=flow', `ofp
 await ovs.vsctl('add-port', BRIDGE, 'vx', '--', 'set', 'interface', 'vx', ...tunnel);
 await ovs.setController(BRIDGE, port);
 const session = await waitFor('the session', () => listener.sessions.get(DATAPATH));
-const control = await UnixControl.connect(join(ovs.directory, 'vswitchd.ctl'));
+const control = await SwitchControl.connect(join(ovs.directory, 'vswitchd.ctl'));
 t.teardown(async () => {
   control.close();
   await listener.close();
@@ -404,7 +404,7 @@ async function compare(
   const packet = new Map([...fields, ...tuple]);
   const states = ['--ct-next', next, '--ct-next', next, '--ct-next', next];
   const flow = packetText(packet);
-  const text = await control.run('ofproto/trace', BRIDGE, flow, ...states);
+  const text = await control.call('ofproto/trace', BRIDGE, flow, ...states);
   const said = readOfprotoTrace(text, TUNNEL);
   const steps = execute(device, packet, () => new Map([['ct_state', BigInt(CtState.TRACKED | state)]]));
   const found = summarise(steps, TUNNEL);

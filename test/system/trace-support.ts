@@ -9,7 +9,7 @@ import type { EndpointView, IntentObject } from '../../controller/model/index.js
 import { TUNNEL_INTERFACE, TUNNEL_PORT, UPLINK_PORT } from '../../controller/model/facts.js';
 import { OpenVSwitch } from '../support/open-vswitch.js';
 import { startController, type TestController } from '../support/test-controller.js';
-import { UnixControl } from '../support/unixctl.js';
+import { SwitchControl } from '../../agent/connections/control.js';
 import { waitFor } from '../support/wait-for.js';
 
 export interface TracedHost {
@@ -31,7 +31,7 @@ export class TracedBridges {
   private constructor(
     readonly ovs: OpenVSwitch,
     readonly running: TestController,
-    readonly control: UnixControl,
+    readonly control: SwitchControl,
     readonly hosts: readonly TracedHost[],
     /** A second controller of every bridge, which only reads. */
     private readonly reader: ChannelListener,
@@ -73,7 +73,7 @@ export class TracedBridges {
       });
       hosts.push({ name, bridge, datapathId, vtepIp });
     }
-    const control = await UnixControl.connect(join(ovs.directory, 'vswitchd.ctl'));
+    const control = await SwitchControl.connect(join(ovs.directory, 'vswitchd.ctl'));
     return new TracedBridges(ovs, running, control, hosts, reader);
   }
 

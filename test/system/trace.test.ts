@@ -268,7 +268,7 @@ t.test('the executor agrees with ofproto/trace over random packets', async (t) =
     const found = summarise(steps, TUNNEL_PORT);
     const flow = packetText(packet);
     const said = readOfprotoTrace(
-      await bridges.control.run('ofproto/trace', host.bridge, flow, '--ct-next', next),
+      await bridges.control.call('ofproto/trace', host.bridge, flow, '--ct-next', next),
       TUNNEL_PORT,
     );
     if (JSON.stringify(found) !== JSON.stringify(said)) {
