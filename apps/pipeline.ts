@@ -117,6 +117,19 @@ export const Priority = {
   rest: 10,
 } as const;
 
+/** What rules match of a connection besides its two ends. */
+const RULE_FIELDS = [
+  F.ct_state,
+  F.eth_type,
+  F.ip_proto,
+  F.sctp_src,
+  F.sctp_dst,
+  F.ct_nw_proto,
+  F.ct_tp_src,
+  F.ct_tp_dst,
+  F.conj_id,
+];
+
 export const pipeline = definePipeline([
   {
     name: 'classify',
@@ -253,21 +266,7 @@ export const pipeline = definePipeline([
     name: 'egress_policy',
     stage: 'egress_policy',
     description: 'What the source of the connection may do: finds the rule, for packets of both directions.',
-    match: [
-      R.judgeEgress,
-      R.egressSubject,
-      R.destinationIdentity,
-      R.destinationClasses,
-      F.ct_state,
-      F.eth_type,
-      F.ip_proto,
-      F.sctp_src,
-      F.sctp_dst,
-      F.ct_nw_proto,
-      F.ct_tp_src,
-      F.ct_tp_dst,
-      F.conj_id,
-    ],
+    match: [R.judgeEgress, R.egressSubject, R.destinationIdentity, R.destinationClasses, ...RULE_FIELDS],
     set: [R.rule],
     attribution: [R.rule],
     goto: ['egress_verdict', 'ingress_policy'],
@@ -287,21 +286,7 @@ export const pipeline = definePipeline([
     stage: 'ingress_policy',
     description:
       'What the destination of the connection admits: finds the rule, for packets of both directions.',
-    match: [
-      R.judgeIngress,
-      R.ingressSubject,
-      R.sourceIdentity,
-      R.sourceClasses,
-      F.ct_state,
-      F.eth_type,
-      F.ip_proto,
-      F.sctp_src,
-      F.sctp_dst,
-      F.ct_nw_proto,
-      F.ct_tp_src,
-      F.ct_tp_dst,
-      F.conj_id,
-    ],
+    match: [R.judgeIngress, R.ingressSubject, R.sourceIdentity, R.sourceClasses, ...RULE_FIELDS],
     set: [R.rule],
     attribution: [R.rule],
     goto: ['ingress_verdict', 'admit'],

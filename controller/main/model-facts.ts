@@ -1,46 +1,30 @@
 import type { FactChange } from '../model/facts.js';
 import type { FactInputs } from '../datapath/index.js';
 
+/** Which input a kind of facts goes to. */
+const INPUT_OF = {
+  tenant: 'tenants',
+  network: 'networks',
+  endpoint: 'endpoints',
+  host: 'hosts',
+  group: 'groups',
+  addressSet: 'addressSets',
+  policy: 'policies',
+  rule: 'rules',
+  qosProfile: 'qosProfiles',
+} as const satisfies Readonly<Record<FactChange['kind'], keyof FactInputs>>;
+
+type Value = NonNullable<FactChange['value']>;
+
 /** Writes what the model has committed into the inputs of the derivations. */
 export function writeFacts(facts: FactInputs, changes: readonly FactChange[]): void {
-  for (const change of changes) {
-    switch (change.kind) {
-      case 'tenant':
-        write(facts.tenants, change.key, change.value);
-        break;
-      case 'network':
-        write(facts.networks, change.key, change.value);
-        break;
-      case 'endpoint':
-        write(facts.endpoints, change.key, change.value);
-        break;
-      case 'host':
-        write(facts.hosts, change.key, change.value);
-        break;
-      case 'group':
-        write(facts.groups, change.key, change.value);
-        break;
-      case 'addressSet':
-        write(facts.addressSets, change.key, change.value);
-        break;
-      case 'policy':
-        write(facts.policies, change.key, change.value);
-        break;
-      case 'rule':
-        write(facts.rules, change.key, change.value);
-        break;
-      case 'qosProfile':
-        write(facts.qosProfiles, change.key, change.value);
-        break;
-    }
+  for (const { kind, key, value } of changes) {
+    // The value of a change is of its kind, which is lost where kinds are treated alike.
+    const input = facts[INPUT_OF[kind]] as {
+      set(key: string, value: Value): void;
+      delete(key: string): void;
+    };
+    if (value === undefined) input.delete(key);
+    else input.set(key, value);
   }
-}
-
-function write<V>(
-  input: { set(key: string, value: V): void; delete(key: string): void },
-  key: string,
-  value: V | undefined,
-): void {
-  if (value === undefined) input.delete(key);
-  else input.set(key, value);
 }
