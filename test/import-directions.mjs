@@ -9,6 +9,7 @@ const rooms = {
   rpc: { ours: [] },
   'controller/derive': { ours: [], node: [] },
   'controller/store': { ours: [] },
+  'controller/trees': { ours: [], node: [] },
   'controller/channel': { ours: ['ofproto'] },
   'controller/model': { ours: ['controller/store'] },
   'controller/datapath': {
@@ -18,6 +19,7 @@ const rooms = {
     ours: [
       'ofproto',
       'controller/derive',
+      'controller/trees',
       'controller/model/facts.ts',
       ...['app', 'pipeline', 'fields', 'cookie', 'entry'].map((name) => `controller/datapath/${name}.ts`),
     ],
@@ -45,6 +47,31 @@ const rooms = {
       'controller/model/facts.ts',
     ],
   },
+  'controller/multicast': {
+    ours: [
+      'ofproto',
+      'apps',
+      'controller/channel',
+      'controller/datapath',
+      'controller/store',
+      'controller/trees',
+      'controller/log.ts',
+      'controller/metrics.ts',
+      'controller/model/facts.ts',
+    ],
+  },
+  'controller/fabric': {
+    ours: [
+      'ofproto',
+      'apps',
+      'controller/channel',
+      'controller/datapath',
+      'controller/trees',
+      'controller/log.ts',
+      'controller/metrics.ts',
+      'controller/model/facts.ts',
+    ],
+  },
   'controller/hub': { ours: ['rpc', 'controller/model', 'controller/log.ts'] },
   'controller/api': {
     ours: [
@@ -54,6 +81,8 @@ const rooms = {
       'controller/trace/report.ts',
       'controller/metrics.ts',
       'controller/punt/types.ts',
+      'controller/multicast/types.ts',
+      'controller/fabric/types.ts',
     ],
   },
   controller: { ours: ['ofproto', 'rpc', 'apps', 'controller'] },

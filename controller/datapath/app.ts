@@ -3,14 +3,20 @@ import type { Collection, Context, Derived, DeriveOptions, Index } from '../deri
 import type {
   AddressSetFact,
   DatapathId,
+  DistributionFact,
   EndpointFact,
+  FabricPortFact,
   GroupFact,
   HostFact,
+  LinkFact,
+  MulticastReceiverFact,
+  MulticastRouterFact,
   NetworkFact,
   PolicyFact,
   PortFact,
   QosProfileFact,
   RuleFact,
+  StationFact,
   TenantFact,
 } from '../model/facts.js';
 import type { ObjectKind } from './object-names.js';
@@ -39,6 +45,18 @@ export interface Facts {
   readonly rules: Collection<RuleFact>;
   /** By id. */
   readonly qosProfiles: Collection<QosProfileFact>;
+  /** By `<number of network>/<group>/<place>`. */
+  readonly multicastReceivers: Collection<MulticastReceiverFact>;
+  /** By `<number of network>/<place>`. */
+  readonly multicastRouters: Collection<MulticastRouterFact>;
+  /** By `<number of network>`, or `<number of network>/<group>`. */
+  readonly distributions: Collection<DistributionFact>;
+  /** By `<datapathId>/<port number>`; of fabric switches, as are the next two. */
+  readonly fabricPorts: Collection<FabricPortFact>;
+  /** By `<datapathId>/<port number>`. */
+  readonly links: Collection<LinkFact>;
+  /** By `<VLAN id>/<MAC>`. */
+  readonly stations: Collection<StationFact>;
   /** Networks by name of tenant. */
   readonly networksByTenant: Index<NetworkFact>;
   /** Endpoints by id of network. */

@@ -18,14 +18,20 @@ import {
 import type {
   AddressSetFact,
   DatapathId,
+  DistributionFact,
   EndpointFact,
+  FabricPortFact,
   GroupFact,
   HostFact,
+  LinkFact,
+  MulticastReceiverFact,
+  MulticastRouterFact,
   NetworkFact,
   PolicyFact,
   PortFact,
   QosProfileFact,
   RuleFact,
+  StationFact,
   TenantFact,
 } from '../model/facts.js';
 import type { App, AppDeclaration, EntryContext, Facts, RuleName } from './app.js';
@@ -52,6 +58,12 @@ export interface FactInputs {
   readonly policies: Input<PolicyFact>;
   readonly rules: Input<RuleFact>;
   readonly qosProfiles: Input<QosProfileFact>;
+  readonly multicastReceivers: Input<MulticastReceiverFact>;
+  readonly multicastRouters: Input<MulticastRouterFact>;
+  readonly distributions: Input<DistributionFact>;
+  readonly fabricPorts: Input<FabricPortFact>;
+  readonly links: Input<LinkFact>;
+  readonly stations: Input<StationFact>;
 }
 
 /** What a rule emits. */
@@ -110,6 +122,12 @@ export class DesiredTables {
       policies: this.engine.input('policies'),
       rules: this.engine.input('rules'),
       qosProfiles: this.engine.input('QoS profiles'),
+      multicastReceivers: this.engine.input('multicast receivers'),
+      multicastRouters: this.engine.input('multicast routers'),
+      distributions: this.engine.input('distributions'),
+      fabricPorts: this.engine.input('fabric ports'),
+      links: this.engine.input('links'),
+      stations: this.engine.input('stations'),
     };
     this.#objectNames = new ObjectNames(this.facts);
     this.#facts = this.#declareFacts();
@@ -176,6 +194,7 @@ export class DesiredTables {
     const { engine, facts } = this;
     const { tenants, networks, endpoints, hosts } = facts;
     const { groups, addressSets, policies, rules, qosProfiles } = facts;
+    const { multicastReceivers, multicastRouters, distributions, fabricPorts, links, stations } = facts;
     const claims = engine.derive<HostFact, string>('claims', hosts, (context, host) => {
       if (host.datapathId !== undefined) context.emit(host.datapathId, host.name);
     });
@@ -194,6 +213,12 @@ export class DesiredTables {
       policies,
       rules,
       qosProfiles,
+      multicastReceivers,
+      multicastRouters,
+      distributions,
+      fabricPorts,
+      links,
+      stations,
       networksByTenant: engine.index('networks by tenant', networks, ({ tenant }) => [tenant]),
       endpointsByNetwork: engine.index('endpoints by network', endpoints, ({ network }) => [network]),
       endpointsByHost: engine.index('endpoints by host', endpoints, ({ host }) =>

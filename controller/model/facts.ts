@@ -262,6 +262,9 @@ export interface QosProfileFact {
   readonly guaranteedKilobitsPerSecond?: number;
 }
 
+export type * from './fabric-facts.js';
+export type * from './multicast-facts.js';
+
 /** One fact that came, changed, or (value absent) went. */
 export type FactChange =
   | { readonly kind: 'tenant'; readonly key: string; readonly value?: TenantFact }

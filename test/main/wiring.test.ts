@@ -37,6 +37,12 @@ function inputs(): { facts: FactInputs; engine: Engine } {
     policies: engine.input('policies'),
     rules: engine.input('rules'),
     qosProfiles: engine.input('QoS profiles'),
+    multicastReceivers: engine.input('multicast receivers'),
+    multicastRouters: engine.input('multicast routers'),
+    distributions: engine.input('distributions'),
+    fabricPorts: engine.input('fabric ports'),
+    links: engine.input('links'),
+    stations: engine.input('stations'),
   };
   return { facts, engine };
 }

@@ -1,0 +1,39 @@
+/**
+ * Facts about fabric switches, the switches that no agent claims: how they are linked and where stations are. They are discovered
+ * (LLDP, frames), not intended; `facts.ts` hands them on with the others. Pure types, no code.
+ *
+ * In the fabric's own tables a switch is a `HostFact` whose name is its datapath id.
+ */
+import type { DatapathId } from './facts.js';
+
+/**
+ * What a port of a fabric switch leads to; key: `<datapathId>/<port number>`. A port without this fact is not yet known: nothing is
+ * forwarded from it or to it.
+ */
+export interface FabricPortFact {
+  readonly datapathId: DatapathId;
+  readonly port: number;
+  /** `edge`: stations; `link`: another fabric switch; `blocked`: leads back into the fabric by way of something that is not a fabric switch. */
+  readonly role: 'edge' | 'link' | 'blocked';
+  /** False: the port is down, or its neighbour is not heard any more. */
+  readonly up: boolean;
+}
+
+/** A link in one direction; key: `<datapathId>/<port number>` of where it begins. Both directions are heard before either is a fact. */
+export interface LinkFact {
+  readonly datapathId: DatapathId;
+  readonly port: number;
+  readonly toDatapathId: DatapathId;
+  readonly toPort: number;
+}
+
+/** A station at an edge port; key: `<VLAN id>/<MAC, 12 hexadecimal digits>`. */
+export interface StationFact {
+  /** VLAN id of its frames; 0: untagged. */
+  readonly vlan: number;
+  readonly mac: number;
+  /** 24 bits, unique. */
+  readonly number: number;
+  readonly datapathId: DatapathId;
+  readonly port: number;
+}
