@@ -5,11 +5,12 @@ import type { ControllerEvent, ControllerStatus, SwitchAcknowledgement } from '.
 import type { ChannelListener, ChannelOptions } from '../channel/index.js';
 import type { DatapathController } from '../datapath/index.js';
 import { formatListenAddress, parseListenAddress } from '../config/address.js';
-import { AgentHub, type HubSwitches } from '../hub/index.js';
+import { AgentHub, type HubEvent, type HubSwitches } from '../hub/index.js';
 import type { Logger } from '../log.js';
 import type { MetricFamily } from '../metrics.js';
 import type { FactChange } from '../model/facts.js';
 import type { Model } from '../model/types.js';
+import { type AgentState, type Journal, MulticastService } from '../multicast/index.js';
 import type { DropCounter, Gathered, PacketListener, PuntService, RuleCounters } from '../punt/index.js';
 import { log, tellDatapathEvent, tellHubEvent } from './events.js';
 import { controllerMetrics } from './metrics.js';
@@ -20,12 +21,21 @@ import { trace } from '../trace/index.js';
 import type { TraceReport, TraceRequest } from '../trace/report.js';
 import type { Controller, ControllerListeners, ControllerOptions } from './types.js';
 
+/** What an event says of the agent of its host. */
+const AGENT_STATES: Readonly<Partial<Record<HubEvent['event'], AgentState>>> = {
+  'host.up': 'up',
+  'host.disconnected': 'disconnected',
+  'host.down': 'down',
+};
+
 /** What the controller is made of, made by `openController`. */
 export interface ControllerParts {
   readonly model: Model;
   readonly datapaths: DatapathController;
   readonly channel: ChannelListener;
   readonly punts: PuntService;
+  /** Read already: what it says of receivers is part of the first tables. */
+  readonly journal: Journal;
 }
 
 /**
@@ -37,6 +47,7 @@ export class WiredController implements Controller {
   readonly #datapaths: DatapathController;
   readonly #channel: ChannelListener;
   readonly #punts: PuntService;
+  readonly #multicast: MulticastService;
   readonly #hub: AgentHub;
   readonly #settler: Settler;
   readonly #ports: PortFacts;
@@ -51,7 +62,7 @@ export class WiredController implements Controller {
   /** Writes all facts and derives every table; no socket is open yet. */
   constructor(
     private readonly options: ControllerOptions,
-    { model, datapaths, channel, punts }: ControllerParts,
+    { model, datapaths, channel, punts, journal }: ControllerParts,
   ) {
     this.model = model;
     this.#datapaths = datapaths;
@@ -68,9 +79,18 @@ export class WiredController implements Controller {
     this.#ports = new PortFacts(datapaths.facts, () => {
       this.#settler.schedule();
     });
+    this.#multicast = new MulticastService({
+      journal,
+      channel,
+      facts: datapaths.facts,
+      schedule: () => {
+        this.#settler.schedule();
+      },
+      acknowledged: (signal) => this.#settler.acknowledged(signal),
+      logger: options.log.component('multicast'),
+    });
     this.#hub = this.#makeHub();
-    writeFacts(datapaths.facts, model.facts());
-    punts.facts(model.facts());
+    this.#commit(model.facts());
     datapaths.settle();
     this.#listen();
   }
@@ -105,6 +125,7 @@ export class WiredController implements Controller {
     await this.#settler.idle(signal);
     for (const end of this.#ending.splice(0)) end();
     this.#punts.close();
+    await this.#multicast.close();
     this.#datapaths.close();
     await this.#channel.close();
     await this.model.close();
@@ -190,7 +211,11 @@ export class WiredController implements Controller {
   }
 
   metrics(): readonly MetricFamily[] {
-    return [...controllerMetrics(this.#datapaths, this.#channel, this.#hub), ...this.#punts.metrics()];
+    return [
+      ...controllerMetrics(this.#datapaths, this.#channel, this.#hub),
+      ...this.#punts.metrics(),
+      ...this.#multicast.metrics(),
+    ];
   }
 
   #makeHub(): AgentHub {
@@ -205,6 +230,8 @@ export class WiredController implements Controller {
       maxConnections: config.hub.maxConnections,
       limits: { maxMessageBytes: config.hub.maxMessageBytes },
       onEvent: (event) => {
+        const state = AGENT_STATES[event.event];
+        if (state !== undefined) this.#multicast.agent(event.host, state);
         this.#events.next(log(logger, tellHubEvent(event)));
       },
       onUnexpected: (err, method) => {
@@ -237,8 +264,7 @@ export class WiredController implements Controller {
     const logger = this.options.log.component('datapath');
     this.#ending.push(
       this.model.onFacts((changes) => {
-        writeFacts(this.#datapaths.facts, changes);
-        this.#punts.facts(changes);
+        this.#commit(changes);
         this.#settler.schedule();
         this.#facts.next(changes);
       }),
@@ -265,6 +291,13 @@ export class WiredController implements Controller {
         this.#events.next(log(logger, tellDatapathEvent(event)));
       }),
     );
+  }
+
+  /** Facts of the model, for all who keep or derive something from them. */
+  #commit(changes: readonly FactChange[]): void {
+    writeFacts(this.#datapaths.facts, changes);
+    this.#punts.facts(changes);
+    this.#multicast.facts(changes);
   }
 
   #hostsByDatapath(): Map<string, string> {

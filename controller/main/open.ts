@@ -2,6 +2,7 @@ import { apps, pipeline } from '../../apps/index.js';
 import { ChannelListener, Numbering } from '../channel/index.js';
 import { DatapathController } from '../datapath/index.js';
 import { Model } from '../model/index.js';
+import { Journal } from '../multicast/index.js';
 import { PuntService } from '../punt/index.js';
 import { channelOptions, WiredController } from './controller.js';
 import type { Controller, ControllerOptions } from './types.js';
@@ -30,5 +31,6 @@ export async function openController(options: ControllerOptions): Promise<Contro
     logger: log.component('policy'),
     ...(config.metrics.rules ? { ruleMetricsIntervalMs: config.metrics.rulesIntervalMs } : {}),
   });
-  return new WiredController(options, { model, datapaths, channel, punts });
+  const journal = await Journal.open(store, { logger: log.component('multicast') });
+  return new WiredController(options, { model, datapaths, channel, punts, journal });
 }
