@@ -2,7 +2,8 @@
  * A port sends with the addresses of its endpoint and with no others: MAC, IPv4 and IPv6 source, ARP sender, and the link-layer and
  * target addresses of neighbour discovery. Of IPv6 link-local addresses an endpoint has the one made of its MAC.
  *
- * An endpoint is not a router and not a DHCP server: its router advertisements, redirects and DHCP answers are forged ones.
+ * An endpoint is not a router and not a DHCP server: its router advertisements, redirects, queries for group membership and DHCP answers
+ * are forged ones.
  * Protocols other than ARP and IP pass with the right MAC address. Packets from the tunnel and the uplink were checked where they
  * came from, or are nobody's to check; but they never carry the MAC address of an endpoint of this host.
  *
@@ -16,6 +17,7 @@ import {
   arp,
   arpRequest,
   icmpv6,
+  igmp,
   inPort,
   ipv4,
   ipv6,
@@ -25,7 +27,7 @@ import {
 } from './match.js';
 import { Origin, Priority, R, T } from './pipeline.js';
 import { hostScope, type LocalEndpoint, placementsOf } from './placement.js';
-import { EtherType, Icmpv6Type, IPV4_BROADCAST, UdpPort } from './protocols.js';
+import { ALL_HOSTS, EtherType, Icmpv6Type, IPV4_BROADCAST, UdpPort } from './protocols.js';
 import { stormMeter } from './qos/meters.js';
 
 /** What was forged or forbidden; the object of the cookies of shared entries. */
@@ -43,6 +45,7 @@ export const SpoofKind = {
   /** In table `spoofed`: a frame from elsewhere with the MAC address of an endpoint of this host. */
   fromTunnel: 11,
   fromUplink: 12,
+  membershipQuery: 13,
 } as const;
 
 const NO_ADDRESS = 0;
@@ -172,13 +175,21 @@ function clusterEntries(context: EntryContext): void {
     T.spoofed,
     servers,
   );
-  // Clients that have no address yet: DHCP, duplicate address detection and what goes with it (RFC 4862, 3810).
+  entry(
+    T.source_address,
+    Priority.forbid,
+    [...igmp, oxm(F.ipv4_dst, ALL_HOSTS)],
+    T.spoofed,
+    SpoofKind.membershipQuery,
+  );
+  // Clients that have no address yet: DHCP, duplicate address detection and what goes with it (RFC 4862, 3376, 3810).
   const dhcp = [
     ...udp(ipv4, UdpPort.dhcpClient, UdpPort.dhcpServer),
     oxm(F.ipv4_src, NO_ADDRESS),
     oxm(F.ipv4_dst, IPV4_BROADCAST),
   ];
   entry(T.source_address, Priority.guard, dhcp, T.storm_control);
+  entry(T.source_address, Priority.guard, [...igmp, oxm(F.ipv4_src, NO_ADDRESS)], T.conntrack);
   for (const type of WITHOUT_SOURCE) {
     const unspecified = oxm(F.ipv6_src, 0n);
     entry(T.source_address, Priority.guard, [...icmpv6(type), unspecified], T.neighbour_source);
@@ -216,4 +227,5 @@ const FORBIDDEN_ICMPV6 = [
   [Icmpv6Type.neighbourSolicitation, SpoofKind.neighbourSolicitation],
   [Icmpv6Type.neighbourAdvertisement, SpoofKind.neighbourAdvertisement],
   [Icmpv6Type.redirect, SpoofKind.redirect],
+  [Icmpv6Type.multicastListenerQuery, SpoofKind.membershipQuery],
 ] as const;

@@ -29,17 +29,16 @@ export function ctState(set: number, clear = 0): Match {
 /** Of a connection that is known or can begin: what fields of the original direction need. */
 export const valid: Match = ctState(CtState.TRACKED, CtState.INVALID);
 
-/** ICMPv6 that keeps a link together (RFC 4861, 2710, 3810): no connection, and policy has no say in it. */
-export const LINK_ICMPV6: readonly number[] = [
-  Icmpv6Type.multicastListenerQuery,
-  Icmpv6Type.multicastListenerReport,
-  Icmpv6Type.multicastListenerDone,
+/**
+ * ICMPv6 that keeps a link together (RFC 4861): no connection, and policy has no say in it. So it is with group membership, which is
+ * another app's (`multicast/membership.ts`).
+ */
+const LINK_ICMPV6: readonly number[] = [
   Icmpv6Type.routerSolicitation,
   Icmpv6Type.routerAdvertisement,
   Icmpv6Type.neighbourSolicitation,
   Icmpv6Type.neighbourAdvertisement,
   Icmpv6Type.redirect,
-  Icmpv6Type.multicastListenerReportV2,
 ];
 
 export const conntrack: App = {

@@ -6,6 +6,7 @@ import { bridge } from './bridge.js';
 import { classify } from './classify.js';
 import { conntrack } from './conntrack.js';
 import { flood } from './flood.js';
+import { membership } from './multicast/membership.js';
 import { neighbourDiscovery } from './neighbour-discovery.js';
 import { policy } from './policy/index.js';
 import { qos } from './qos/index.js';
@@ -26,4 +27,5 @@ export const apps: readonly App[] = [
   flood,
   conntrack,
   qos,
+  membership,
 ];

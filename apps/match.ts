@@ -7,6 +7,8 @@ export const arpRequest: Match = [...arp, oxm(F.arp_op, ArpOperation.request)];
 export const ipv4: Match = [oxm(F.eth_type, EtherType.ipv4)];
 export const ipv6: Match = [oxm(F.eth_type, EtherType.ipv6)];
 
+export const igmp: Match = [...ipv4, oxm(F.ip_proto, IpProtocol.igmp)];
+
 /** ICMPv6 of one type. */
 export function icmpv6(type: number): Match {
   return [...ipv6, oxm(F.ip_proto, IpProtocol.icmpv6), oxm(F.icmpv6_type, type)];

@@ -218,9 +218,9 @@ export const pipeline = definePipeline([
     name: 'conntrack',
     stage: 'conntrack',
     description:
-      'Looks IP packets up among the connections of their network. Neighbour discovery and multicast membership pass untracked.',
-    match: [F.eth_type, F.ip_proto, F.icmpv6_type],
-    goto: ['storm_control'],
+      'Looks IP packets up among the connections of their network. Neighbour discovery and group membership pass untracked.',
+    match: [R.origin, F.eth_type, F.ip_proto, F.icmpv6_type, F.ipv4_dst, F.ipv6_dst],
+    goto: ['membership', 'storm_control'],
     resubmit: ['source_identity'],
     miss: { continue: 'storm_control' },
   },
@@ -307,6 +307,23 @@ export const pipeline = definePipeline([
     description: 'Remembers a new connection that both sides allow.',
     match: [R.flooded, R.stateless, F.ct_state, F.eth_type, F.eth_dst],
     goto: ['storm_control', 'qos_in'],
+    miss: 'drop',
+  },
+  {
+    name: 'membership',
+    stage: 'qos',
+    description: 'IGMP and MLD: who joins and leaves multicast groups, and who asks.',
+    match: [R.network, R.origin, F.eth_type, F.ip_proto, F.icmpv6_type, F.ipv4_dst, F.ipv6_dst],
+    goto: ['membership_report', 'storm_control'],
+    miss: { continue: 'storm_control' },
+  },
+  {
+    name: 'membership_report',
+    stage: 'qos',
+    description:
+      'Reports of endpoints go to the controller and to the routers behind the uplink, to no other endpoint.',
+    match: [F.in_port],
+    set: [F.vlan_vid],
     miss: 'drop',
   },
   {

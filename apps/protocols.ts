@@ -10,7 +10,7 @@ export const EtherType = {
   serviceVlan: 0x88a8,
 } as const;
 
-export const IpProtocol = { udp: 17, icmpv6: 58, sctp: 132 } as const;
+export const IpProtocol = { igmp: 2, udp: 17, icmpv6: 58, pim: 103, sctp: 132 } as const;
 
 /** Operations of ARP (RFC 826). */
 export const ArpOperation = { request: 1, reply: 2 } as const;
@@ -33,6 +33,11 @@ export const UdpPort = { dhcpServer: 67, dhcpClient: 68, dhcpv6Client: 546, dhcp
 
 /** 255.255.255.255 */
 export const IPV4_BROADCAST = 0xffffffff;
+/** 224.0.0.1, where general queries of IGMP go. */
+export const ALL_HOSTS = 0xe0000001;
+/** 224.0.0.13 and ff02::d (RFC 7761, section 4.3). */
+export const ALL_PIM_ROUTERS = 0xe000000d;
+export const ALL_PIM_ROUTERS_IPV6 = (0xff02n << 112n) | 0xdn;
 /** The bit of a MAC address that makes it one of a group: multicast or broadcast. */
 export const MAC_GROUP_BIT = 0x010000000000;
 /** 01:80:c2:00:00:00 to 0f: what bridges do not forward (IEEE 802.1Q, table 8-1): spanning tree, LLDP, pause, 802.1X. */

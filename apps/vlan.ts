@@ -16,7 +16,7 @@ import { EtherType } from './protocols.js';
 const POP_TAG: Action = { type: 'pop_vlan' };
 
 /** Sends a copy with the tag out of the uplink. The packet that goes on keeps the tag. */
-function outTagged(tag: number): readonly Action[] {
+export function outTagged(tag: number): readonly Action[] {
   return [
     { type: 'push_vlan', ethertype: EtherType.vlan },
     setField(F.vlan_vid, VLAN_PRESENT | tag),

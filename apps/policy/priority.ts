@@ -3,6 +3,7 @@
  *
  *     65000          packets that nobody here is judged for
  *     64900          what connection tracking calls invalid
+ *     64850          group membership, which is nobody's to judge
  *     64800, 64700   what is not tracked
  *     100 to 60099   rules: by tier, then priority, then deny and reject over allow
  *     10             defaults
@@ -16,6 +17,7 @@ import type { RuleFact } from '../../controller/model/facts.js';
 export const PolicyPriority = {
   unjudged: 65_000,
   invalid: 64_900,
+  link: 64_850,
   untrackedIp: 64_800,
   untracked: 64_700,
   byDefault: 10,

@@ -5,6 +5,7 @@
 import { SpoofKind } from '../../apps/anti-spoof.js';
 import { ForwardDrop } from '../../apps/bridge.js';
 import { ClassifyDrop } from '../../apps/classify.js';
+import { MembershipDrop } from '../../apps/multicast/membership.js';
 import { T } from '../../apps/pipeline.js';
 import { PolicyDrop } from '../../apps/policy/sides.js';
 import { type EntryOwner, ownerText } from '../datapath/index.js';
@@ -128,6 +129,14 @@ const CAUSES: Readonly<Record<string, Explain>> = {
     cause: 'forward.unknown-destination',
     text: 'to a MAC address that no endpoint of the network has',
   }),
+  'membership.cluster': byObject(
+    {
+      [MembershipDrop.fromTunnel]: ['from-tunnel', 'IGMP or MLD of another host: each host asks its own'],
+    },
+    'membership',
+  ),
+  // The controller has them.
+  'membership.uplink reports': () => undefined,
   'policy.verdicts': (object, _table, names) => RULE_DROPS[names.rule(object)?.action ?? 'gone'],
   'policy.policy defaults': () => ({ cause: 'policy.default', text: 'denied by the default of the policy' }),
   'policy.tenant defaults': () => ({
@@ -179,6 +188,7 @@ const SPOOFED: Readonly<Record<number, readonly [cause: string, text: string]>> 
   ],
   [SpoofKind.routerAdvertisement]: ['router-advertisement', 'router advertisement of an endpoint'],
   [SpoofKind.redirect]: ['redirect', 'ICMPv6 redirect of an endpoint'],
+  [SpoofKind.membershipQuery]: ['membership-query', 'query for group membership of an endpoint'],
   [SpoofKind.dhcpServer]: ['dhcp-server', 'DHCP answer of an endpoint'],
   [SpoofKind.doubleTag]: ['double-tag', 'a second VLAN tag'],
   [SpoofKind.fromTunnel]: ['from-tunnel', 'from a tunnel, with the MAC address of an endpoint of this host'],
@@ -192,6 +202,7 @@ const SPOOFED: Readonly<Record<number, readonly [cause: string, text: string]>> 
 const MISSES: Readonly<Record<number, readonly [cause: string, text: string]>> = {
   [T.classify.id]: ['unknown-port', 'from a port that no attached endpoint has'],
   [T.spoofed.id]: ['spoofed', 'forged, from a port that no attached endpoint has any more'],
+  [T.membership_report.id]: ['no-endpoint', 'a report from a port that no attached endpoint has any more'],
   [T.forward.id]: ['no-network', 'of a network that is not known here any more'],
   [T.flood_local.id]: ['nobody-here', 'flooded in a network that has no endpoint here any more'],
   [T.tunnel_output.id]: ['no-tunnel-address', 'to a host whose tunnel address is not known'],

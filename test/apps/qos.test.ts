@@ -13,6 +13,7 @@ import type { Table } from '../../controller/datapath/pipeline.js';
 import { findDanglingReferences, findOverlaps } from '../../controller/datapath/verify.js';
 import { type QosProfileFact, TUNNEL_PORT } from '../../controller/model/facts.js';
 import { stepsOf } from '../../controller/trace/steps.js';
+import { MembershipMeter } from '../../apps/multicast/punt.js';
 import { Meter } from '../../ofproto/index.js';
 import { datapathId, setEndpoint, setHost, setNetwork, vtep } from './facts.js';
 import { type Packet, SoftwareSwitch } from './software-switch.js';
@@ -49,11 +50,13 @@ function settle(desired: DesiredTables) {
   return { changed, problems };
 }
 
-/** Meters by number: their rate and burst. Those of storms and packet-ins, which are always there, only if asked for. */
+/** Meters by number: their rate and burst. Those of storms, memberships and packet-ins, which are always there, only if asked for. */
 function meters(desired: DesiredTables, all = false): Record<number, string> {
   const found = [...desired.entries(HOME)].filter((entry): entry is DesiredMeter => entry.kind === 'meter');
   const always = ({ id }: DesiredMeter): boolean =>
-    id === Meter.CONTROLLER || [...Array(20).keys()].some((port) => id === stormMeter(port));
+    id === Meter.CONTROLLER ||
+    Object.values<number>(MembershipMeter).includes(id) ||
+    [...Array(20).keys()].some((port) => id === stormMeter(port));
   return Object.fromEntries(
     found
       .filter((meter) => all || !always(meter))
