@@ -1,0 +1,42 @@
+/** Constants of discovery and learning, with their reasons. Tests shorten them; times are milliseconds. */
+export interface FabricSettings {
+  /** Between probes of a port whose role is known. Default 1,000. */
+  readonly probeIntervalMs: number;
+  /** Between the two probes of a port that is not known yet, and from the second one to the decision that nobody answers. Default 150. */
+  readonly firstProbesMs: number;
+  /** Probes in a row that are not heard any more until a neighbour counts as lost. Default 3. */
+  readonly missedProbes: number;
+  /** Probes older than this are refused. More than a probe takes through two busy connections, less than a replay is useful for. Default 3,000. */
+  readonly probeLifeMs: number;
+  /** Frames with probes per second, over all switches: with more ports than it allows for, the interval grows. Default 10,000. */
+  readonly probesPerSecond: number;
+  /** A switch that stays away this long is forgotten, with its ports, links and stations. Default one hour. */
+  readonly forgetSwitchMs: number;
+  /** Between readings of the packet counters of station entries. Default 60,000. */
+  readonly ageingIntervalMs: number;
+  /** A station whose entry counted no packet for this long is forgotten: five minutes, as IEEE 802.1Q clause 8.8.3 recommends. */
+  readonly stationIdleMs: number;
+  /** Stations at one port. Default 1,024. */
+  readonly stationsPerPort: number;
+  /** Stations of the whole fabric. Default 65,536. */
+  readonly stations: number;
+  /** Moves of one station within `flapWindowMs` that are followed. Default 8. */
+  readonly flapMoves: number;
+  /** Default 10,000. */
+  readonly flapWindowMs: number;
+}
+
+export const DEFAULT_SETTINGS: FabricSettings = {
+  probeIntervalMs: 1_000,
+  firstProbesMs: 150,
+  missedProbes: 3,
+  probeLifeMs: 3_000,
+  probesPerSecond: 10_000,
+  forgetSwitchMs: 3_600_000,
+  ageingIntervalMs: 60_000,
+  stationIdleMs: 300_000,
+  stationsPerPort: 1_024,
+  stations: 65_536,
+  flapMoves: 8,
+  flapWindowMs: 10_000,
+};
