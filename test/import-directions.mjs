@@ -53,6 +53,7 @@ const rooms = {
       'apps',
       'controller/channel',
       'controller/datapath',
+      'controller/punt',
       'controller/store',
       'controller/trees',
       'controller/log.ts',

@@ -9,6 +9,8 @@ const PRELUDE = [
   'from scapy.layers.inet import *',
   'from scapy.layers.inet6 import *',
   'from scapy.layers.sctp import *',
+  'from scapy.contrib.igmp import *',
+  'from scapy.contrib.igmpv3 import *',
   'from scapy.packet import Raw',
 ].join('\n');
 
