@@ -51,6 +51,11 @@ export function portMeant(name: ClassName, of: ClassName): number | undefined {
   return name.startsWith(`${of}=`) ? Number(name.slice(of.length + 1)) : undefined;
 }
 
+/** As rules mention it: the class itself, and a port's meaning by its name. */
+export function mentionedName(name: ClassName): ClassName {
+  return name.startsWith('p:') ? name.slice(0, name.lastIndexOf('=')) : name;
+}
+
 export function peerClass(tenant: string, peer: Peer): ClassName {
   switch (peer.kind) {
     case 'group':
@@ -69,22 +74,40 @@ function blockText({ prefixes, except }: AddressBlock): string {
   return without === '' ? `${within}` : `${within} - ${without}`;
 }
 
+/** A class that rules of a policy in one direction mention; key: `<judgement>` and name. */
+export interface Mention {
+  readonly judgement: string;
+  readonly name: ClassName;
+  readonly mentioned: MentionedClass;
+}
+
+export interface Classes {
+  readonly mentions: Collection<Mention>;
+  /** Key: the name. */
+  readonly mentioned: Collection<MentionedClass>;
+}
+
 /** The classes that rules in force mention. */
-export function declareClasses(d: AppDeclaration, { inForce }: Subjects): Collection<MentionedClass> {
-  return d.derive<RuleFact, MentionedClass>('classes', d.facts.rules, (context, rule) => {
-    if (context.get(inForce, judgement(rule.direction, rule.policy)) === undefined) return;
+export function declareClasses(d: AppDeclaration, { inForce }: Subjects): Classes {
+  const mentions = d.derive<RuleFact, Mention>('mentions', d.facts.rules, (context, rule) => {
+    const key = judgement(rule.direction, rule.policy);
+    if (context.get(inForce, key) === undefined) return;
     const tenant = tenantOf(rule.policy);
+    const emit = (name: ClassName, mentioned: MentionedClass): void =>
+      context.emit(`${key}\n${name}`, { judgement: key, name, mentioned });
     for (const peer of rule.peers) {
       const mentioned: MentionedClass =
         peer.kind === 'block' ? { ...peer, tenant, block: sortedBlock(peer.block) } : peer;
-      context.emit(peerClass(tenant, peer), mentioned);
+      emit(peerClass(tenant, peer), mentioned);
     }
     // Of direction `in` the name means what it means to the subject.
     if (rule.direction === 'in') return;
-    for (const name of portNamesOf(rule)) {
-      context.emit(portClass(tenant, name), { kind: 'port', tenant, name });
-    }
+    for (const name of portNamesOf(rule)) emit(portClass(tenant, name), { kind: 'port', tenant, name });
   });
+  const mentioned = d.derive<Mention, MentionedClass>('classes', mentions, (context, mention) =>
+    context.emit(mention.name, mention.mentioned),
+  );
+  return { mentions, mentioned };
 }
 
 /** Equal blocks are equal values, in whatever order their prefixes are written. */

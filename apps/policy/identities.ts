@@ -2,20 +2,23 @@
  * Who is at the other end: an *identity* is a set of classes, and its number stands for it in entries of rules. Two tables translate
  * the addresses of a connection's first packet, in each network where somebody is judged: endpoints by their whole address, what is
  * no endpoint by the longest prefix that says something of it. Addresses in no class have no entry and no identity.
+ *
+ * An endpoint has its identity in its own network, and in those others that recognise it (`recognition.ts`).
  */
 import type { AppDeclaration, EntryContext } from '../../controller/datapath/app.js';
-import type { Collection } from '../../controller/derive/index.js';
+import type { Collection, Context, Index } from '../../controller/derive/index.js';
 import type { EndpointFact, NetworkId, PrefixFact } from '../../controller/model/facts.js';
 import { F, type Match, oxm } from '../../ofproto/index.js';
 import { valid } from '../conntrack.js';
 import { ipv4, ipv6 } from '../match.js';
 import { R, T } from '../pipeline.js';
-import { ipv6AddressesOf, networkScope } from '../placement.js';
+import { ipv6AddressesOf, type Member, networkScope, placementsOf } from '../placement.js';
 import { hostPrefix, prefixMask, prefixText } from './addresses.js';
 import {
   type ClassName,
   declareClasses,
   groupClass,
+  mentionedName,
   type MentionedClass,
   networkClass,
   portClass,
@@ -24,7 +27,8 @@ import {
 import { membershipsOf, tenantOf } from './membership.js';
 import { NumberedSets } from './numbers.js';
 import { declarePrefixes, type PrefixClasses } from './prefixes.js';
-import { namedPortText, type Subjection, type Subjects } from './subjects.js';
+import { declareRecognition, type JudgedNetwork } from './recognition.js';
+import { namedPortText, type Subjects } from './subjects.js';
 import { bitsOf, type ClassBits, declareWideClasses } from './wide-classes.js';
 
 /** Ascending; never empty. */
@@ -36,9 +40,11 @@ interface Identified {
   readonly prefix: PrefixFact;
   /** Empty: those of an exception, which are in no class. */
   readonly classes: Identity;
+  /** Other networks that all have the address, so that it is nobody here; ascending. */
+  readonly contested?: readonly NetworkId[];
 }
 
-/** Found by their classes, and by the names of their ports (`portClass`). */
+/** Found by their classes, as rules mention them. */
 export type Identities = NumberedSets<Identity>;
 
 export interface DeclaredIdentities {
@@ -56,15 +62,9 @@ export function identityText(identity: Identity): string {
 
 /** Declares identities and derives the entries of both tables. */
 export function declareIdentities(d: AppDeclaration, subjects: Subjects): DeclaredIdentities {
-  const mentioned = declareClasses(d, subjects);
+  const { mentions, mentioned } = declareClasses(d, subjects);
   const addresses = declarePrefixes(d, mentioned);
-
-  /** Networks in which somebody is judged; key: id. */
-  const judged = d.derive<Subjection, number>(
-    'judged networks',
-    subjects.subjections,
-    (context, { network, networkNumber }) => context.emit(network, networkNumber),
-  );
+  const { judged, recognisers, claimants } = declareRecognition(d, subjects, mentions);
   const judgedByTenant = d.index('judged networks by tenant', judged, (_, id) => [tenantOf(id)]);
 
   const classesOfEndpoint = declareEndpointClasses(d, mentioned);
@@ -75,15 +75,34 @@ export function declareIdentities(d: AppDeclaration, subjects: Subjects): Declar
     (context, endpoint, id) => {
       const own = context.get(classesOfEndpoint, id);
       if (own === undefined) return;
+      const places = recognisers(context, own.network, own.classes);
       const networkNumber = context.get(judged, own.network);
-      if (networkNumber === undefined) return;
+      if (networkNumber === undefined && places.length === 0) return;
+      const identify = (place: JudgedNetwork, prefix: PrefixFact, of: Identity): void => {
+        const { within } = addresses.classesOf(context, place.network, prefix);
+        // What is true of the prefix around it needs no entry of its own.
+        if (of.every((name) => within.includes(name))) return;
+        const classes = [...new Set([...within, ...of])].sort();
+        emitIdentified(context, { networkNumber: place.networkNumber, prefix, classes });
+      };
       for (const address of [...endpoint.ipv4, ...ipv6AddressesOf(endpoint)]) {
         const prefix = hostPrefix(address);
-        const { within } = addresses.classesOf(context, own.network, prefix);
-        // What is true of the prefix around it needs no entry of its own.
-        if (own.classes.every((name) => within.includes(name))) continue;
-        const classes = [...new Set([...within, ...own.classes])].sort();
-        context.emit(`${networkNumber} ${prefixText(prefix)}`, { networkNumber, prefix, classes });
+        if (networkNumber !== undefined) {
+          identify({ network: own.network, networkNumber }, prefix, own.classes);
+        }
+        if (places.length === 0) continue;
+        const claiming = claimants(context, tenantOf(own.network), prefix);
+        // A link-local address is nobody's beyond its link, so no network claims it.
+        if (!claiming.includes(own.network)) continue;
+        for (const place of places) {
+          // There it is an address of that network's own.
+          if (claiming.includes(place.network)) continue;
+          if (claiming.length === 1) identify(place, prefix, own.beyond);
+          else {
+            const { networkNumber: number } = place;
+            emitIdentified(context, { networkNumber: number, prefix, classes: [], contested: claiming });
+          }
+        }
       }
     },
   );
@@ -94,7 +113,7 @@ export function declareIdentities(d: AppDeclaration, subjects: Subjects): Declar
       for (const [network, networkNumber] of context.values(judgedByTenant, tenant)) {
         const { within, around } = addresses.classesOf(context, network, prefix);
         if (identityText(within) === identityText(around)) continue;
-        context.emit(`${networkNumber} ${prefixText(prefix)}`, { networkNumber, prefix, classes: within });
+        emitIdentified(context, { networkNumber, prefix, classes: within });
       }
     },
   );
@@ -103,28 +122,32 @@ export function declareIdentities(d: AppDeclaration, subjects: Subjects): Declar
       if (classes.length > 0) context.emit(identityText(classes), classes);
     }),
   );
-  const identities = new NumberedSets(d, 'identities', sets, (classes) => classes.flatMap(foundBy));
+  const identities = new NumberedSets(d, 'identities', sets, (classes) => classes.map(mentionedName));
   const bits = declareWideClasses(d, mentioned, identities);
   const declared: DeclaredIdentities = { identities, bits };
 
-  d.entries('endpoint identities', endpoints, (context, identified) =>
-    translate(context, identified, ENDPOINT, declared),
-  );
+  const { members } = placementsOf(d);
+  const membersByNetwork = d.index('members by network', members, ({ network }) => [String(network.number)]);
+  d.entries('endpoint identities', endpoints, (context, identified) => {
+    if (identified.contested === undefined) translate(context, identified, ENDPOINT, declared);
+    else reportContested(context, identified, identified.contested, membersByNetwork);
+  });
   d.entries('prefix identities', prefixes, (context, identified) =>
     translate(context, identified, SHORTEST_PREFIX + identified.prefix.length, declared),
   );
   return declared;
 }
 
-/** An identity is found by its classes, and by the names of its ports whatever they mean. */
-function foundBy(name: ClassName): readonly ClassName[] {
-  return name.startsWith('p:') ? [name.slice(0, name.lastIndexOf('='))] : [name];
+function emitIdentified(context: Context<Identified>, identified: Identified): void {
+  context.emit(`${identified.networkNumber} ${prefixText(identified.prefix)}`, identified);
 }
 
 /** What an endpoint is in whatever its address. */
 interface EndpointClasses {
   readonly network: NetworkId;
   readonly classes: Identity;
+  /** What it is in other networks too: its own network is a matter of addresses there. */
+  readonly beyond: Identity;
 }
 
 function declareEndpointClasses(
@@ -138,16 +161,33 @@ function declareEndpointClasses(
     (context, { network, namedPorts = {} }, id) => {
       const tenant = tenantOf(network);
       const isMentioned = (name: ClassName): boolean => context.get(mentioned, name) !== undefined;
-      const classes = [networkClass(network), ...(context.get(memberships, id) ?? []).map(groupClass)].filter(
-        isMentioned,
-      );
+      const beyond = (context.get(memberships, id) ?? []).map(groupClass).filter(isMentioned);
       for (const [portName, { protocol, port }] of Object.entries(namedPorts)) {
         const name = namedPortText(protocol, portName);
-        if (isMentioned(portClass(tenant, name))) classes.push(portMeaningClass(tenant, name, port));
+        if (isMentioned(portClass(tenant, name))) beyond.push(portMeaningClass(tenant, name, port));
       }
-      context.emit(id, { network, classes: classes.sort() });
+      const classes = [networkClass(network)].filter(isMentioned).concat(beyond).sort();
+      context.emit(id, { network, classes, beyond: beyond.sort() });
     },
   );
+}
+
+function reportContested(
+  context: EntryContext,
+  { networkNumber }: Identified,
+  networks: readonly NetworkId[],
+  membersByNetwork: Index<Member>,
+): void {
+  const subject = networks.join(' and ');
+  for (const [, { datapathId }] of context.values(membersByNetwork, String(networkNumber))) {
+    if (datapathId === undefined) continue;
+    context.report(datapathId, {
+      code: 'policy.address.contested',
+      subject,
+      message: `networks ${subject} have addresses in common: seen from another network these are in no group, and no rule about a group meets them`,
+      fix: 'give the networks subnets of their own, or name the addresses in rules by an address set',
+    });
+  }
 }
 
 /** The entries of addresses in both tables. */

@@ -146,7 +146,7 @@ function blockOf(
   }
 }
 
-function subnetsOf({ ipv4, ipv6 }: Pick<NetworkFact, 'ipv4' | 'ipv6'>): readonly PrefixFact[] {
+export function subnetsOf({ ipv4, ipv6 }: Pick<NetworkFact, 'ipv4' | 'ipv6'>): readonly PrefixFact[] {
   return [
     ...(ipv4 === undefined ? [] : [shortened(hostPrefix(ipv4.address), ipv4.prefixLength)]),
     ...(ipv6 === undefined ? [] : [shortened(hostPrefix(ipv6.address), ipv6.prefixLength)]),

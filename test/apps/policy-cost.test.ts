@@ -1,6 +1,7 @@
 /** What policy costs, counted: derivations and entries of one change at 100, 1,000 and 10,000 rules, and entries beside the naive product. */
 import t from 'tap';
 import { apps, pipeline } from '../../apps/index.js';
+import { tableOfKey } from '../../controller/datapath/canonical.js';
 import { T } from '../../apps/pipeline.js';
 import { type DesiredChanges, DesiredTables } from '../../controller/datapath/desired.js';
 import type { RuleFact } from '../../controller/model/facts.js';
@@ -195,4 +196,73 @@ t.test('one change at 100, 1,000 and 10,000 rules', async (t) => {
     'no rule is looked at for an endpoint that joins what exists',
   );
   t.equal(large!['a rule opens another port']!.runs['policy.rules'], 1, 'a rule makes its own entries');
+});
+
+/** `networks` networks of a tenant, each with a server and a client; in the first `judging` of them servers admit clients only. */
+function dividedWorld(networks: number, judging: number): DesiredTables {
+  const desired = new DesiredTables({ pipeline, apps });
+  const { facts } = desired;
+  facts.tenants.set('acme', { name: 'acme', number: 1 });
+  setHost(facts, 1);
+  setGroup(desired, 'servers', 1, 'app', 'server', ['acme/p']);
+  setGroup(desired, 'clients', 2, 'app', 'client', []);
+  facts.policies.set('acme/p', { id: 'acme/p', tenant: 'acme', name: 'p', number: 1, tier: 10 });
+  facts.rules.set('acme/p/r', {
+    ...ruleOf(1, 0, 0),
+    id: 'acme/p/r',
+    policy: 'acme/p',
+    peers: [{ kind: 'group', id: 'acme/clients' }],
+  });
+  for (let network = 1; network <= networks; network++) {
+    const id = `acme/n${network}`;
+    const subnet = 0x0a000000 + network * 256;
+    setNetwork(facts, id, network, 'vlan', { ipv4: { address: subnet, prefixLength: 24 } });
+    const member = (number: number, app: string) =>
+      setEndpoint(facts, id, network * 100 + number, {
+        host: 1,
+        port: network * 100 + number,
+        ipv4: [subnet + number],
+        labels: { app },
+      });
+    if (network <= judging) member(1, 'server');
+    member(2, 'client');
+  }
+  return desired;
+}
+
+const IDENTITY_TABLES = [T.source_identity.id, T.destination_identity.id];
+
+const identityEntries = ({ entries }: DesiredChanges): number =>
+  [...entries.values()]
+    .flatMap((changes) => [...changes.keys()])
+    .filter((key) => IDENTITY_TABLES.includes(tableOfKey(key) ?? -1)).length;
+
+t.test('a member of a group is recognised in the networks that ask for it, for no more', async (t) => {
+  const works = [
+    [2, 1],
+    [40, 1],
+    [40, 5],
+  ].map(([networks = 0, judging = 0]) => {
+    const desired = dividedWorld(networks, judging);
+    settle(desired);
+    const last = networks;
+    setEndpoint(desired.facts, `acme/n${last}`, 7777, {
+      ipv4: [0x0a000000 + last * 256 + 77],
+      labels: { app: 'client' },
+    });
+    const joins = settle(desired);
+    const work = { ...workOf(joins), identities: identityEntries(joins) };
+    desired.facts.endpoints.delete(`acme/n${last}/e7777`);
+    t.equal(identityEntries(settle(desired)), work.identities, 'and goes from all of them');
+    return work;
+  });
+  const [two, forty, five] = works;
+  t.strictSame(two, forty, 'other networks cost nothing');
+  t.equal(two?.identities, 2, 'its address, as source and as destination, in the one network that judges');
+  t.equal(five?.identities, 10, 'in each of five');
+  t.equal(five?.runs['policy.endpoint addresses'], 1);
+  t.equal(five?.runs['policy.rules'], undefined);
+  const [a, b] = [two, five].map((work) => total(work!));
+  t.comment(`runs: ${a} with one judging network, ${b} with five`);
+  t.ok(b! - a! <= 8, 'two derivations more for each network more');
 });

@@ -99,16 +99,18 @@ export function isMember(endpoint: Endpoint, group: GroupFact): boolean {
 
 function ruleMatches(world: World, endpoint: Endpoint, rule: RuleFact, conversation: Conversation): boolean {
   const other = rule.direction === 'in' ? conversation.source : conversation.destination;
-  const at = world.endpoints.find(
-    ({ network, ipv4, ipv6 }) =>
-      network === conversation.network && [...ipv4, ...ipv6].includes(other as never),
-  );
+  const at = endpointAt(world, conversation.network, other);
   const isPeer = rule.peers.some((peer) => {
     switch (peer.kind) {
       case 'group':
         return at !== undefined && isMember(at, world.groups.find(({ id }) => id === peer.id)!);
       case 'network':
-        return at?.network === peer.id || NETWORKS.some((of) => of.id === peer.id && inSubnet(other, of));
+        return NETWORKS.some(
+          (of) =>
+            of.id === peer.id &&
+            inSubnet(other, of) &&
+            (of.id === conversation.network || of.ipv4 !== networkOf(conversation.network).ipv4),
+        );
       case 'addressSet':
         return inBlock(other, world.sets.get(peer.id)!);
       case 'block':
@@ -134,8 +136,24 @@ function ruleMatches(world: World, endpoint: Endpoint, rule: RuleFact, conversat
   );
 }
 
-function inSubnet(address: Address, { ipv4, number }: (typeof NETWORKS)[number]): boolean {
-  return typeof address === 'number' ? address >> 8 === ipv4 >> 8 : contains(subnet6(number), address);
+/**
+ * Whose address it is, seen from a network: its own endpoint's, or that of the only other network of the tenant with such addresses. Of
+ * several it is nobody's.
+ */
+export function endpointAt(world: World, network: string, address: Address): Endpoint | undefined {
+  const [tenant = ''] = network.split('/');
+  const having = NETWORKS.filter((of) => of.id.startsWith(`${tenant}/`) && inSubnet(address, of));
+  const place = inSubnet(address, networkOf(network)) ? network : having.length === 1 && having[0]!.id;
+  return world.endpoints.find(
+    (endpoint) =>
+      endpoint.network === place && [...endpoint.ipv4, ...endpoint.ipv6].includes(address as never),
+  );
+}
+
+const networkOf = (network: string): (typeof NETWORKS)[number] => NETWORKS.find(({ id }) => id === network)!;
+
+function inSubnet(address: Address, { ipv4, six }: (typeof NETWORKS)[number]): boolean {
+  return typeof address === 'number' ? address >> 8 === ipv4 >> 8 : contains(subnet6(six), address);
 }
 
 function inBlock(address: Address, { prefixes, except }: AddressBlock): boolean {

@@ -28,11 +28,15 @@ export interface World {
   readonly sets: ReadonlyMap<string, AddressBlock>;
 }
 export const TENANTS = ['red', 'blue'];
+/** The last two are of one tenant and have the same addresses. */
 export const NETWORKS = [
-  { id: 'red/web', number: 1, encapsulation: 'vxlan', ipv4: 0x0a010000 },
-  { id: 'red/lan', number: 2, encapsulation: 'vlan', ipv4: 0x0a020000 },
-  { id: 'blue/web', number: 3, encapsulation: 'vxlan', ipv4: 0x0a010000 },
+  { id: 'red/web', number: 1, encapsulation: 'vxlan', ipv4: 0x0a010000, six: 1 },
+  { id: 'red/lan', number: 2, encapsulation: 'vlan', ipv4: 0x0a020000, six: 2 },
+  { id: 'blue/web', number: 3, encapsulation: 'vxlan', ipv4: 0x0a010000, six: 3 },
+  { id: 'red/far', number: 4, encapsulation: 'vlan', ipv4: 0x0a030000, six: 4 },
+  { id: 'red/twin', number: 5, encapsulation: 'vlan', ipv4: 0x0a030000, six: 4 },
 ] as const;
+const RED = NETWORKS.filter(({ id }) => id.startsWith('red/'));
 export const HOSTS = [1, 2];
 const IPV6 = 0xfd00n << 112n;
 const ICMP = 1;
@@ -130,18 +134,18 @@ const numbers = fc.record({
   closed: fc.subarray(TENANTS, { maxLength: 1 }),
   endpoints: fc.array(
     fc.record({
-      network: fc.nat(NETWORKS.length - 1),
+      network: fc.constantFrom(0, 0, 0, 1, 1, 2, 3, 3, 4),
       host: fc.constantFrom(...HOSTS),
       address: fc.nat(5),
       labels: fc.dictionary(fc.constantFrom(...LABELS), fc.constantFrom(...VALUES)),
       http: fc.option(fc.constantFrom(80, 88)),
       groups: fc.uniqueArray(fc.nat(4), { maxLength: 1 }),
     }),
-    { minLength: 3, maxLength: 9 },
+    { minLength: 3, maxLength: 12 },
   ),
   groups: fc.array(
     fc.record({
-      endpoints: few(fc.nat(8), 2),
+      endpoints: few(fc.nat(11), 2),
       networks: fc.option(fc.subarray(NETWORKS.map(({ id }) => id as string))),
       selector: fc.option(selector),
       policies: fc.uniqueArray(fc.nat(2), { minLength: 1, maxLength: 2 }),
@@ -168,7 +172,7 @@ const numbers = fc.record({
       peers: few(
         fc.oneof(
           fc.nat(4).map((group) => ({ group })),
-          fc.nat(2).map((network) => ({ network })),
+          fc.nat(3).map((network) => ({ network })),
           fc.constant({ set: true }),
           block.map((of) => ({ block: of })),
         ),
@@ -198,7 +202,7 @@ export const worlds: fc.Arbitrary<World> = numbers.map((described) => {
         number,
         mac: 0x02020a010000 + address,
         ipv4: [of.ipv4 + 1 + address],
-        ipv6: [subnet6(of.number).address + 1n + BigInt(address)],
+        ipv6: [subnet6(of.six).address + 1n + BigInt(address)],
         host: hostName(host),
         hostNumber: host,
         interface: `v${number}`,
@@ -244,7 +248,7 @@ export const worlds: fc.Arbitrary<World> = numbers.map((described) => {
       position: positions[policy]!++,
       peers: peers.map((peer): Peer => {
         if ('group' in peer) return { kind: 'group', id: `red/g${peer.group % groups.length}` };
-        if ('network' in peer) return { kind: 'network', id: NETWORKS[peer.network % 2]!.id };
+        if ('network' in peer) return { kind: 'network', id: RED[peer.network % RED.length]!.id };
         return 'set' in peer ? { kind: 'addressSet', id: 'red/s' } : { kind: 'block', block: peer.block };
       }),
     };
@@ -270,8 +274,8 @@ export function write(facts: FactInputs, world: World): void {
     facts.tenants.set(name, { name, number: i + 1, ...(closed ? { defaultAction: 'deny' as const } : {}) });
   }
   for (const host of HOSTS) setHost(facts, host, { vtepIpv4: vtep(host), uplink: 'uplink' });
-  for (const { id, number, encapsulation, ipv4 } of NETWORKS) {
-    const { address, length: prefixLength } = subnet6(number);
+  for (const { id, number, encapsulation, ipv4, six } of NETWORKS) {
+    const { address, length: prefixLength } = subnet6(six);
     setNetwork(facts, id, number, encapsulation, {
       ipv4: { address: ipv4, prefixLength: 24 },
       ipv6: { address, prefixLength },
@@ -341,7 +345,7 @@ export const wideWorlds: fc.Arbitrary<World> = fc
       number: i + 1,
       mac: 0x02020a010000 + i,
       ipv4: [0x0a010001 + i],
-      ipv6: [(0xfd00n << 112n) + BigInt(i)],
+      ipv6: [subnet6(1).address + BigInt(i)],
       host: hostName(1 + (i % 2)),
       hostNumber: 1 + (i % 2),
       interface: `v${i + 1}`,

@@ -17,8 +17,23 @@ import type { Track } from '../../controller/trace/execute.js';
 import { stepsOf } from '../../controller/trace/steps.js';
 import { CtState } from '../../ofproto/index.js';
 import { datapathId } from './facts.js';
-import { type Conversation, type Direction, type Verdict, verdictOf } from './policy-evaluator.js';
-import { type Address, type Endpoint, HOSTS, wideWorlds, type World, worlds, write } from './policy-world.js';
+import {
+  type Conversation,
+  type Direction,
+  endpointAt,
+  type Verdict,
+  verdictOf,
+} from './policy-evaluator.js';
+import {
+  type Address,
+  type Endpoint,
+  HOSTS,
+  NETWORKS,
+  wideWorlds,
+  type World,
+  worlds,
+  write,
+} from './policy-world.js';
 import { SoftwareFabric } from './software-fabric.js';
 import type { Packet } from './software-switch.js';
 
@@ -264,6 +279,89 @@ function checkNeighbour(world: World, fabric: SoftwareFabric, endpoint: Endpoint
   if ((went.length === 1) !== passes(out)) throw new Error(`${endpoint.id} to a neighbour: ${went.length}`);
 }
 
+const ROUTER_MAC = 0x02ffffff0002;
+
+/**
+ * A router outside brings packets of other networks into a VLAN network, and takes packets to them out of it. Returns how many were about
+ * somebody who is recognised there, and judged.
+ */
+function checkRouted(world: World, fabric: SoftwareFabric, endpoint: Endpoint): number {
+  const network = NETWORKS.find(({ id }) => id === endpoint.network)!;
+  if (network.encapsulation !== 'vlan') return 0;
+  let recognised = 0;
+  const { ESTABLISHED, REPLY } = CtState;
+  const tag = ['vlan_vid', 0x1000n | BigInt(network.number)] as const;
+  for (const other of world.endpoints.filter((one) => one.network !== endpoint.network)) {
+    for (const family of ['ipv4', 'ipv6'] as const) {
+      const [mine, theirs]: readonly [Address, Address] = [endpoint[family][0]!, other[family][0]!];
+      if (mine === theirs) continue;
+      const of = { network: endpoint.network, protocol: 6, sourcePort: 1, destinationPort: 80 };
+      const into = verdictOf(world, endpoint, 'in', { ...of, source: theirs, destination: mine });
+      const out = verdictOf(world, endpoint, 'out', { ...of, source: mine, destination: theirs });
+      if (into !== undefined && endpointAt(world, endpoint.network, theirs) !== undefined) recognised++;
+      const there: Ends = { macs: [ROUTER_MAC, endpoint.mac], addresses: [theirs, mine] };
+      const fromThere = frame(there, 6, [1, 80]);
+      const fromHere = frame(swapped(there), 6, [1, 80]);
+      const comes = (packet: Packet, track: Track = asNew) =>
+        fabric.sendFromUnderlay(new Map([...packet, tag]), track).length === 1;
+      const goes = (packet: Packet, track: Track = asNew) =>
+        fabric.send(endpoint.host!, endpoint.port, packet, track).length === 1;
+      const what = `${endpoint.id} and ${theirs} behind a router`;
+      if (comes(fromThere) !== passes(into)) throw new Error(`${what}: comes ${!passes(into)}`);
+      const wrong = checkVerdicts(world, fabric, [['in', into]], true);
+      if (wrong !== undefined && fabric.executions.length === 1) throw new Error(`${what}: ${wrong}`);
+      if (goes(fromHere) !== passes(out)) throw new Error(`${what}: goes ${!passes(out)}`);
+      const answers = (verdict: Verdict | undefined) => passes(verdict) && !isStateless(verdict);
+      const answer = frame(swapped(there), 6, [80, 1]);
+      if (goes(answer, asPartOf(fromThere, ESTABLISHED | REPLY)) !== answers(into))
+        throw new Error(`${what}: its answer ${!answers(into)}`);
+      const reply = frame(there, 6, [80, 1]);
+      if (comes(reply, asPartOf(fromHere, ESTABLISHED | REPLY)) !== answers(out))
+        throw new Error(`${what}: the answer to it ${!answers(out)}`);
+    }
+  }
+  return recognised;
+}
+
+/** To somebody in another network by an endpoint that says it is a router: its MAC address, the other one's address. */
+function checkThroughEndpoint(world: World, fabric: SoftwareFabric, sender: Endpoint): void {
+  const router = world.endpoints.find((one) => one !== sender && one.network === sender.network);
+  const other = world.endpoints.find(
+    ({ network, ipv4 }) => network !== sender.network && ipv4[0] !== sender.ipv4[0],
+  );
+  if (router === undefined || other === undefined) return;
+  const [source, destination] = [sender.ipv4[0]!, other.ipv4[0]!];
+  const of = {
+    network: sender.network,
+    source,
+    destination,
+    protocol: 6,
+    sourcePort: 1,
+    destinationPort: 80,
+  };
+  const allowed = passes(verdictOf(world, sender, 'out', of)) && passes(verdictOf(world, router, 'in', of));
+  const ends: Ends = { macs: [sender.mac, router.mac], addresses: [source, destination] };
+  const got = fabric
+    .send(sender.host!, sender.port, frame(ends, 6, [1, 80]))
+    .filter(({ host }) => host !== undefined);
+  if ((got.length === 1) !== allowed) throw new Error(`${sender.id} by ${router.id} to ${other.id}`);
+}
+
+t.test('members of other networks, behind routers', async (t) => {
+  let recognised = 0;
+  fc.assert(
+    fc.property(worlds, (world) => {
+      const fabric = new SoftwareFabric(derive(world));
+      for (const endpoint of world.endpoints) {
+        recognised += checkRouted(world, fabric, endpoint);
+        checkThroughEndpoint(world, fabric, endpoint);
+      }
+    }),
+    { numRuns: RUNS },
+  );
+  t.ok(recognised > 50, `${recognised} of members that are recognised`);
+});
+
 function checkBroadcast(world: World, fabric: SoftwareFabric, sender: Endpoint): number {
   const source = sender.ipv4[0]!;
   const destination = 0xffffffff;
@@ -313,7 +411,14 @@ function checkStray(world: World, fabric: SoftwareFabric, sender: Endpoint): voi
   const deliveries = fabric
     .send(sender.host!, sender.port, stray, track)
     .filter(({ host }) => host !== undefined);
-  const anything = { network: '', source: 0, destination: 0, protocol: 0, sourcePort: 0, destinationPort: 0 };
+  const anything = {
+    network: victim.network,
+    source: 0,
+    destination: 0,
+    protocol: 0,
+    sourcePort: 0,
+    destinationPort: 0,
+  };
   if (verdictOf(world, victim, 'in', anything) !== undefined && deliveries.length > 0)
     throw new Error(`an answer to ${asker.id} reaches ${victim.id}`);
 }

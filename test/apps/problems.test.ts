@@ -132,3 +132,58 @@ t.test('a rule about whom there is nobody, on the switches where it would be ask
   datapaths.settle();
   t.strictSame([problems(1), problems(2)], [[], []]);
 });
+
+t.test('an address that several other networks have is nobody, and people are told', async (t) => {
+  const datapaths = new DatapathController({ pipeline, apps, numbering: new Numbering() });
+  t.teardown(() => datapaths.close());
+  const { facts } = datapaths;
+  const problems = () => {
+    datapaths.settle();
+    return [1, 2].map((host) =>
+      datapaths.statusOf(datapathId(host))?.problems.map(({ code, subject }) => `${code} ${subject}`),
+    );
+  };
+  facts.tenants.set('acme', { name: 'acme', number: 1 });
+  const group = { tenant: 'acme', networks: [], policies: [] };
+  const [servers, clients] = [['acme/lan/e1'], ['acme/left/e2', 'acme/right/e3']];
+  facts.groups.set('acme/s', {
+    ...group,
+    id: 'acme/s',
+    name: 's',
+    number: 1,
+    endpoints: servers,
+    policies: ['acme/p'],
+  });
+  facts.groups.set('acme/c', { ...group, id: 'acme/c', name: 'c', number: 2, endpoints: clients });
+  facts.policies.set('acme/p', { id: 'acme/p', tenant: 'acme', name: 'p', number: 1, tier: 10 });
+  facts.rules.set('acme/p/r', {
+    id: 'acme/p/r',
+    policy: 'acme/p',
+    name: 'r',
+    number: 1,
+    direction: 'in',
+    priority: 1,
+    position: 0,
+    action: 'deny',
+    log: false,
+    stateless: false,
+    peers: [{ kind: 'group', id: 'acme/c' }],
+    services: [],
+  });
+  const subnet = (address: number) => ({ ipv4: { address, prefixLength: 24 } });
+  setNetwork(facts, 'acme/lan', 1, 'vlan', subnet(0x0a000100));
+  setNetwork(facts, 'acme/left', 2, 'vlan', subnet(0x0a000200));
+  setNetwork(facts, 'acme/right', 3, 'vlan', subnet(0x0a000200));
+  for (const host of [1, 2]) setHost(facts, host);
+  setEndpoint(facts, 'acme/lan', 1, { host: 1, port: 1, ipv4: [0x0a000101] });
+  setEndpoint(facts, 'acme/left', 2, { host: 2, port: 1, ipv4: [0x0a000202] });
+  setEndpoint(facts, 'acme/right', 3, { host: 2, port: 2, ipv4: [0x0a000202] });
+  t.strictSame(
+    problems(),
+    [['policy.address.contested acme/left and acme/right', 'policy.rule.nobody acme/p/r'], []],
+    'where somebody is judged by a rule about them',
+  );
+  setNetwork(facts, 'acme/right', 3, 'vlan', subnet(0x0a000300));
+  setEndpoint(facts, 'acme/right', 3, { host: 2, port: 2, ipv4: [0x0a000302] });
+  t.strictSame(problems(), [[], []]);
+});
