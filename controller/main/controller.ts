@@ -86,7 +86,8 @@ export class WiredController implements Controller {
       schedule: () => {
         this.#settler.schedule();
       },
-      acknowledged: (signal) => this.#settler.acknowledged(signal),
+      switches: this.#switches(),
+      leaseMs: options.config.hub.leaseMs,
       logger: options.log.component('multicast'),
     });
     this.#hub = this.#makeHub();

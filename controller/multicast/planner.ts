@@ -1,0 +1,372 @@
+/**
+ * Decides for each network, and each group with receivers in it, whether copies for many are replicated by their sender or travel a tree of hosts, and
+ * which tree; `planner-distribution.ts` is how one tree becomes another.
+ *
+ * A change of one member costs the recomputation of the audiences that the host belongs to by it, and nothing else.
+ */
+import type { FactInputs } from '../datapath/index.js';
+import type { Logger } from '../log.js';
+import type { MetricFamily } from '../metrics.js';
+import type { FactChange, HostFact, MulticastGroup, NetworkFact, NetworkId } from '../model/facts.js';
+import { movedEdges, type Tree } from '../trees/index.js';
+import type { Journal } from './journal.js';
+import {
+  Distribution,
+  type DistributionEnvironment,
+  type DistributionRecord,
+  type Wanted,
+} from './planner-distribution.js';
+import { parseRecord, serializeRecord } from './planner-record.js';
+import { type Audience, type AudienceChange, MemberSets } from './planner-sets.js';
+
+/** Time as the planner needs it; tests move it by hand. */
+export interface PlannerClock {
+  /** Milliseconds of a clock that does not jump. */
+  now(): number;
+  /** The returned function cancels it. */
+  after(milliseconds: number, run: () => void): () => void;
+}
+
+/** What the planner needs of the switches. */
+export interface PlannerSwitches {
+  /** Resolves when facts written before the call are derived and on their way. */
+  settle(): Promise<unknown>;
+  /** Resolves when the switch is connected and has acknowledged all that is derived; rejects when the signal aborts. */
+  waitForSync(datapathId: string, options: { readonly signal: AbortSignal }): Promise<void>;
+}
+
+export interface PlannerOptions {
+  readonly distributions: FactInputs['distributions'];
+  readonly journal: Pick<Journal, 'entries' | 'put' | 'delete' | 'flush'>;
+  readonly switches: PlannerSwitches;
+  readonly logger: Logger;
+  /** Milliseconds after the start in which switches may still be on their way back; the lease of agents. */
+  readonly startMs: number;
+  readonly clock?: PlannerClock;
+}
+
+/** Networks above have no room for a colour in the VNI. */
+const COLOUR_BIT = 22;
+
+const DEFAULT_DEGREE = 4;
+const DEFAULT_HEAD_END_LIMIT = 8;
+
+const RECORD_PREFIX = 'distributions/';
+
+export class DistributionPlanner {
+  readonly #options: PlannerOptions;
+  readonly #clock: PlannerClock;
+  readonly #startedAt: number;
+  readonly #sets = new MemberSets((audience) => this.#touch(audience));
+  /** Numbers of networks, to recognise those of one that is gone. */
+  readonly #numbers = new Map<NetworkId, number>();
+  /** By key of the fact: number of network, or that and the group. */
+  readonly #distributions = new Map<string, Distribution>();
+  /** Of the process before, until facts say whose they are. */
+  readonly #resumed = new Set<string>();
+  readonly #dirty = new Map<string, Audience>();
+  /** Names of hosts. */
+  readonly #down = new Set<string>();
+  /** Names of hosts that did not acknowledge in time. */
+  readonly #silent = new Set<string>();
+  readonly #timers = new Set<() => void>();
+  readonly #closing = new AbortController();
+  #changes = 0;
+  #moved = 0;
+
+  /** Resumes what was there before the start: its facts are written when this returns. */
+  constructor(options: PlannerOptions) {
+    this.#options = options;
+    this.#clock = options.clock ?? systemClock;
+    this.#startedAt = this.#clock.now();
+    for (const [name, value] of options.journal.entries(RECORD_PREFIX)) {
+      const resumed = parseRecord(value);
+      const key = name.slice(RECORD_PREFIX.length);
+      if (resumed === undefined) options.journal.delete(name);
+      else {
+        const { group, record } = resumed;
+        this.#distributions.set(key, this.#distribution(key, group, record));
+        this.#resumed.add(key);
+      }
+    }
+  }
+
+  /** Facts of the model as they are committed, all of them in the first call. */
+  facts(changes: readonly FactChange[]): void {
+    this.#sets.facts(changes);
+    for (const change of changes) {
+      if (change.kind !== 'network') continue;
+      const before = this.#numbers.get(change.key);
+      if (before !== undefined && before !== change.value?.number) this.#forget(before);
+      if (change.value === undefined) this.#numbers.delete(change.key);
+      else this.#numbers.set(change.key, change.value.number);
+    }
+    for (const key of this.#resumed) {
+      const { number, group } = parseKey(key);
+      const network = this.#sets.networkId(number);
+      if (network === undefined) this.#forget(number);
+      else this.#touch({ network, ...(group === undefined ? {} : { group }) });
+    }
+    this.#resumed.clear();
+  }
+
+  /**
+   * Receivers of groups and multicast routers, as their facts are written. Those that are resumed have to be told before control returns to the
+   * event loop, or their trees are taken for abandoned.
+   */
+  receivers(changes: Iterable<AudienceChange>): void {
+    this.#sets.audience(changes);
+  }
+
+  /** A host is down (and left out of trees), or up again. */
+  hostDown(host: string, down: boolean): void {
+    if (this.#down.has(host) === down) return;
+    if (down) this.#down.add(host);
+    else this.#down.delete(host);
+    this.#sets.touch(host);
+  }
+
+  metrics(): MetricFamily[] {
+    return [
+      {
+        name: 'weft_distribution_trees',
+        help: 'Networks and multicast groups whose copies travel a tree.',
+        type: 'gauge',
+        samples: [{ value: this.#distributions.size }],
+      },
+      {
+        name: 'weft_distribution_changes_total',
+        help: 'Times that senders changed to another tree, or to or from replication.',
+        type: 'counter',
+        samples: [{ value: this.#changes }],
+      },
+      {
+        name: 'weft_distribution_moved_edges_total',
+        help: 'Edges that were in the tree after a change and not before.',
+        type: 'counter',
+        samples: [{ value: this.#moved }],
+      },
+    ];
+  }
+
+  /** Changes nothing any more; trees stay as they are. */
+  close(): void {
+    this.#closing.abort();
+    for (const distribution of this.#distributions.values()) distribution.close();
+    for (const cancel of this.#timers) cancel();
+    this.#timers.clear();
+  }
+
+  /** Together with what else changes in this turn of the event loop, and after what is resumed. */
+  #touch(audience: Audience): void {
+    if (this.#dirty.size === 0) queueMicrotask(() => this.#update());
+    this.#dirty.set(`${audience.network} ${audience.group ?? ''}`, audience);
+  }
+
+  #update(): void {
+    const dirty = [...this.#dirty.values()];
+    this.#dirty.clear();
+    if (!this.#closing.signal.aborted) for (const audience of dirty) this.#updateOne(audience);
+  }
+
+  #updateOne(audience: Audience): void {
+    const network = this.#sets.network(audience.network);
+    if (network === undefined) return; // forgotten already, or its fact is still to come
+    const key = keyOf(network.number, audience.group);
+    let distribution = this.#distributions.get(key);
+    if (distribution === undefined) {
+      if (this.#wanted(key, false) === undefined) return;
+      distribution = this.#distribution(key, this.#sets.groupAddress(audience));
+      this.#distributions.set(key, distribution);
+    }
+    distribution.update();
+  }
+
+  /** A network is gone, and with it all that is sent in it. */
+  #forget(number: number): void {
+    for (const [key, distribution] of this.#distributions) {
+      if (parseKey(key).number !== number) continue;
+      distribution.end();
+      this.#distributions.delete(key);
+    }
+  }
+
+  #distribution(key: string, group: MulticastGroup | undefined, record?: DistributionRecord): Distribution {
+    const { journal, distributions } = this.#options;
+    const environment: DistributionEnvironment = {
+      wanted: (inTree) => this.#wanted(key, inTree),
+      lost: (host) => !this.#isUsable(this.#sets.hostByNumber(host)),
+      senders: () => this.#senders(key),
+      write: (fact) => {
+        if (fact === undefined) distributions.delete(key);
+        else distributions.set(key, fact);
+      },
+      finished: () => void this.#distributions.delete(key),
+      record: (written) => {
+        if (written === undefined) journal.delete(RECORD_PREFIX + key);
+        else journal.put(RECORD_PREFIX + key, serializeRecord(written, group));
+      },
+      flush: () => journal.flush(),
+      silent: (hosts, milliseconds) => this.#waitFor(hosts, milliseconds),
+      lose: (hosts) => this.#lose(hosts),
+      after: (milliseconds, run) => this.#after(milliseconds, run),
+      changed: (before, after) => this.#changed(key, before, after),
+    };
+    return new Distribution(parseKey(key).number, group, environment, record);
+  }
+
+  #wanted(key: string, inTree: boolean): Wanted | undefined {
+    const { number, group } = parseKey(key);
+    const network = this.#networkOf(number);
+    if (network === undefined || network.encapsulation !== 'vxlan') return undefined;
+    if (network.tag >= 2 ** COLOUR_BIT) return undefined;
+    const { degree, headEndLimit } = multicastSettingsOf(network);
+    const audience: Audience = { network: network.id, ...(group === undefined ? {} : { group }) };
+    const members: number[] = [];
+    const families = new Set<Family>();
+    for (const name of this.#sets.members(audience)) {
+      const host = this.#sets.host(name);
+      if (host === undefined || !this.#isUsable(host)) continue;
+      members.push(host.number);
+      families.add(familyOf(host));
+    }
+    // Any two members may become neighbours.
+    if (families.has('ipv4') && families.has('ipv6')) return undefined;
+    if (members.length <= (inTree ? returnLimit(headEndLimit) : headEndLimit)) return undefined;
+    return { members: members.sort((a, b) => a - b), degree };
+  }
+
+  #networkOf(number: number): NetworkFact | undefined {
+    const id = this.#sets.networkId(number);
+    return id === undefined ? undefined : this.#sets.network(id);
+  }
+
+  #senders(key: string): number[] {
+    const network = this.#networkOf(parseKey(key).number);
+    const carriers = network === undefined ? [] : [...this.#sets.carriers(network.id)];
+    const hosts = carriers.map((name) => this.#sets.host(name));
+    return hosts.flatMap((host) => (host !== undefined && this.#isUsable(host) ? [host.number] : []));
+  }
+
+  #isUsable(host: HostFact | undefined): boolean {
+    if (host?.datapathId === undefined || (host.vtepIpv4 ?? host.vtepIpv6) === undefined) return false;
+    return !this.#down.has(host.name) && !this.#silent.has(host.name);
+  }
+
+  async #waitFor(hosts: readonly number[], milliseconds: number): Promise<readonly number[]> {
+    const { switches } = this.#options;
+    const patience = new AbortController();
+    // At first, switches may still be on their way back.
+    const untilBack = this.#startedAt + this.#options.startMs - this.#clock.now();
+    const cancel = this.#after(Math.max(milliseconds, untilBack), () => patience.abort());
+    const signal = AbortSignal.any([patience.signal, this.#closing.signal]);
+    await switches.settle().catch(() => undefined); // told of by whoever settles
+    const acknowledged = await Promise.all(
+      hosts.map(async (host) => await this.#isInSync(this.#sets.hostByNumber(host), signal)),
+    );
+    cancel();
+    return hosts.filter((_, index) => acknowledged[index] === false);
+  }
+
+  async #isInSync(host: HostFact | undefined, signal: AbortSignal): Promise<boolean> {
+    if (host?.datapathId === undefined) return false;
+    try {
+      await this.#options.switches.waitForSync(host.datapathId, { signal });
+      return true;
+    } catch {
+      return false;
+    }
+  }
+
+  #lose(hosts: readonly number[]): void {
+    for (const number of hosts) {
+      const host = this.#sets.hostByNumber(number);
+      if (host === undefined || this.#silent.has(host.name)) continue;
+      this.#silent.add(host.name);
+      this.#options.logger.warn(
+        { event: 'multicast.silent', host: host.name },
+        `the switch of host ${host.name} does not acknowledge: the host is left out of distribution trees until it does`,
+      );
+      this.#sets.touch(host.name);
+      void this.#isInSync(host, this.#closing.signal).then(() => {
+        this.#silent.delete(host.name);
+        this.#sets.touch(host.name);
+      });
+    }
+  }
+
+  #after(milliseconds: number, run: () => void): () => void {
+    const cancel = this.#clock.after(milliseconds, () => {
+      this.#timers.delete(cancel);
+      run();
+    });
+    this.#timers.add(cancel);
+    return () => {
+      this.#timers.delete(cancel);
+      cancel();
+    };
+  }
+
+  #changed(key: string, before: Tree | undefined, after: Tree | undefined): void {
+    this.#changes++;
+    const { number, group } = parseKey(key);
+    const network = this.#networkOf(number)?.id;
+    const moved =
+      after === undefined
+        ? 0
+        : before === undefined
+          ? after.edges.length
+          : movedEdges(before, after).added.length;
+    this.#moved += moved;
+    const what = group === undefined ? 'broadcast' : `group ${group}`;
+    const how =
+      after === undefined
+        ? 'is replicated by its senders'
+        : `travels a tree of ${after.edges.length + 1} hosts`;
+    this.#options.logger.info(
+      {
+        event: 'multicast.distribution',
+        network,
+        group,
+        hosts: after === undefined ? 0 : after.edges.length + 1,
+        moved,
+      },
+      `${what} of network ${network ?? number} ${how}`,
+    );
+  }
+}
+
+type Family = 'ipv4' | 'ipv6' | 'both';
+
+function familyOf({ vtepIpv4, vtepIpv6 }: HostFact): Family {
+  if (vtepIpv4 !== undefined) return vtepIpv6 === undefined ? 'ipv4' : 'both';
+  return 'ipv6';
+}
+
+/**
+ * A tree is kept until its members are fewer by a quarter than what would have made it, so that a set at the limit does not go to and fro. One host
+ * alone needs no tree.
+ */
+const returnLimit = (headEndLimit: number): number => Math.max(1, headEndLimit - Math.ceil(headEndLimit / 4));
+
+const keyOf = (number: number, group: string | undefined): string =>
+  group === undefined ? String(number) : `${number}/${group}`;
+
+function parseKey(key: string): { number: number; group?: string } {
+  const [number, group] = key.split('/', 2);
+  return { number: Number(number), ...(group === undefined ? {} : { group }) };
+}
+
+export const systemClock: PlannerClock = {
+  now: () => performance.now(),
+  after: (milliseconds, run) => {
+    const timer = setTimeout(run, milliseconds);
+    return () => clearTimeout(timer);
+  },
+};
+
+/** Until networks have settings. */
+const multicastSettingsOf = (_network: NetworkFact) => ({
+  degree: DEFAULT_DEGREE,
+  headEndLimit: DEFAULT_HEAD_END_LIMIT,
+});
