@@ -7,7 +7,7 @@
  */
 import { F } from '../ofproto/index.js';
 import { defineRegisters } from '../controller/datapath/fields.js';
-import { definePipeline } from '../controller/datapath/pipeline.js';
+import { definePipelineWithTransition } from '../controller/datapath/pipeline.js';
 
 /** What the pipeline knows of a packet. Set by `classify`, read everywhere. */
 export const R = defineRegisters({
@@ -40,6 +40,12 @@ export const R = defineRegisters({
   remoteHost: { register: 1, offset: 0, bits: 16, description: 'number of the host to tunnel to' },
   floodPart: { register: 1, offset: 16, bits: 3, description: 'part of the remote chunks being flooded' },
   outputPort: { register: 2, offset: 0, bits: 16, description: 'port to leave by' },
+  generation: {
+    register: 2,
+    offset: 31,
+    bits: 1,
+    description: 'in a transition: judged as before it (0), then as after it (1)',
+  },
   sourceIdentity: {
     register: 3,
     offset: 0,
@@ -130,7 +136,16 @@ const RULE_FIELDS = [
   F.conj_id,
 ];
 
-export const pipeline = definePipeline([
+/** Of changes of policy that move a denial from one host to another. */
+const TRANSITION = {
+  generation: R.generation,
+  first: 'source_identity',
+  last: 'ingress_verdict',
+  again: 'admit',
+  except: R.flooded,
+} as const;
+
+export const pipeline = definePipelineWithTransition(TRANSITION, [
   {
     name: 'classify',
     stage: 'classify',

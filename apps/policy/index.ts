@@ -3,6 +3,7 @@
  * `prefixes.ts`, `identities.ts`), which rule decides (`rules.ts`), and what becomes of the packet (`verdicts.ts`).
  */
 import type { App } from '../../controller/datapath/app.js';
+import { declareAlterations } from './alterations.js';
 import { declareIdentities } from './identities.js';
 import { declareProblems } from './problems.js';
 import { declareRules } from './rules.js';
@@ -20,5 +21,6 @@ export const policy: App = {
     declareVerdicts(d, subjects);
     declareSides(d, subjects);
     declareProblems(d, subjects, rules);
+    declareAlterations(d);
   },
 };

@@ -43,7 +43,8 @@ export function declareSides(d: AppDeclaration, subjects: Subjects): void {
     }
   });
 
-  d.entries('untracked', subjects.anything, (context) => {
+  // Also where nobody is judged: a receiver may be, before this would be held (controller/datapath/transition.ts).
+  d.entries('untracked', always, (context) => {
     for (const { table } of Object.values(SIDE)) {
       context.flow('global', {
         table,

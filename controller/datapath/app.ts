@@ -1,5 +1,5 @@
 /** What an app is: a set of derivations from facts to entries, declared once. Apps never send anything. */
-import type { Collection, Context, Derived, DeriveOptions, Index } from '../derive/index.js';
+import type { Change, Collection, Context, Derived, DeriveOptions, Index } from '../derive/index.js';
 import type {
   AddressSetFact,
   DatapathId,
@@ -21,6 +21,7 @@ import type {
 } from '../model/facts.js';
 import type { ObjectKind } from './object-names.js';
 import type { Problem } from './problems.js';
+import type { Side } from './pipeline.js';
 import type { FlowSpec, GroupSpec, MeterSpec, QueueSpec, ScopeName } from './entry.js';
 
 /** The facts, and indexes over them that more than one app reads. */
@@ -123,6 +124,11 @@ export interface AppDeclaration {
     run: (context: EntryContext, value: S, key: string) => void,
     options?: DeriveOptions,
   ): void;
+  /**
+   * Says which sides of the judgement (`Side`) a change of a fact can alter, `before` absent: it came, `after` absent: it went. Changes that alter
+   * two sides at once are made in two steps, where the pipeline declares how (`transition.ts`).
+   */
+  alters<S>(collection: Collection<S>, sidesOf: (change: Change<S>) => readonly Side[]): void;
   /** Something that several apps declare together: `create` runs for the first who asks, under that app's name. */
   shared<T>(name: string, create: (declaration: AppDeclaration) => T): T;
 }

@@ -17,7 +17,8 @@ import { DatapathSync } from './sync.js';
 import { type Turn, TurnRecord } from './turn.js';
 import { PartEncoder, type PartOfTurn, TurnBatch } from './turn-batch.js';
 import { WholeScopes } from './whole-scopes.js';
-import type { EntryConflict, Scope, ScopedEntry } from './scopes.js';
+import type { EntryConflict, Scope, ScopeChanges, ScopedEntry } from './scopes.js';
+import { Transitions } from './transitions.js';
 
 /** What a scope holds. */
 export interface ScopeEntries {
@@ -38,6 +39,11 @@ export interface DatapathControllerOptions {
   readonly readCapacity?: number;
   /** Milliseconds before a switch is tried again that could not be read; doubles up to 60 times that. Default 1,000. */
   readonly retryMs?: number;
+  /**
+   * Milliseconds that the datapath of a switch may need, once new tables are acknowledged, to go through the flows it has cached.
+   * Between the steps of a change that several switches make together. Default 250.
+   */
+  readonly graceMs?: number;
   /** For audits and retries. Default: the system's. */
   readonly timer?: Timer;
 }
@@ -54,6 +60,7 @@ export class DatapathController {
   readonly #gate: ReadGate;
   readonly #readTimeoutMs: number;
   readonly #whole: WholeScopes;
+  readonly #transitions: Transitions;
   #turns = 0;
   #reads = 0;
 
@@ -79,6 +86,13 @@ export class DatapathController {
         audits > 0 ? auditIntervalMs : Math.ceil(auditIntervalMs * (1 + fraction(datapathId)) * 0.5),
       retryDelayMs: (failures) => retryMs * Math.min(2 ** failures, LONGEST_RETRY_FACTOR),
     };
+    this.#transitions = new Transitions({
+      desired: this.#desired,
+      after: this.#environment.after,
+      graceMs: options.graceMs ?? 250,
+      connected: (datapathId) => this.#datapaths.get(datapathId)?.session !== undefined,
+      send: (changes) => this.#send(changes),
+    });
   }
 
   /** Written from outside; what is written takes effect in `settle`. */
@@ -90,10 +104,26 @@ export class DatapathController {
     return this.#counters;
   }
 
-  /** Derives what follows from the facts as they are now, and sends each switch its difference. */
+  /**
+   * Derives what follows from the facts as they are now, and sends each switch its difference. Where two switches could contradict each
+   * other meanwhile, that is done in two steps (`transition.ts`), and the turn is acknowledged with the second.
+   */
   settle(): Turn {
-    const changes = this.#desired.settle();
+    const { changes, staged } = this.#transitions.settle();
     this.#report(changes);
+    const turn = this.#send(changes);
+    return staged ? this.#transitions.sent(turn) : turn;
+  }
+
+  /**
+   * Undefined: settle whenever you like. Else a change is being made in two steps and has taken in changes for long enough; facts that
+   * are settled before this resolves take part in it all the same, and delay its end.
+   */
+  get full(): Promise<unknown> | undefined {
+    return this.#transitions.full;
+  }
+
+  #send(changes: ScopeChanges): Turn {
     this.#whole.changed(changes);
     const batch = new TurnBatch(changes, this.#environment.numbering, this.#counters);
     const concerned = batch.partsByDatapath();
@@ -139,6 +169,7 @@ export class DatapathController {
   /** Ends all sessions for this controller: nothing more is sent, and no timer is left. Switches keep their entries. */
   close(): void {
     for (const datapath of this.#datapaths.values()) datapath.stop();
+    this.#transitions.finish();
   }
 
   /**

@@ -34,14 +34,16 @@ import type {
   StationFact,
   TenantFact,
 } from '../model/facts.js';
+import { Alterations } from './alterations.js';
 import type { App, AppDeclaration, EntryContext, Facts, RuleName } from './app.js';
 import { type CompiledEntry, EntryCompiler, missEntry, type Owner } from './compile.js';
 import { type DesiredEntry, type QueueSpec, SCOPE_KINDS, type ScopeName, scopeKind } from './entry.js';
 import { ObjectNames } from './object-names.js';
 import { type Problem, type ProblemChange, ProblemTable } from './problems.js';
-import type { Pipeline, Table } from './pipeline.js';
+import type { Pipeline, Side, Table, TransitionDeclaration } from './pipeline.js';
 import { QueueTable } from './queues.js';
 import { type EntryConflict, type Rule, type ScopeChanges, ScopeTables } from './scopes.js';
+import { judgedAgain, Transition, TRANSITION_SCOPE } from './transition.js';
 
 /** A port as its switch describes it; key: `<datapathId>/<name>`. Its host is found among the host facts. */
 export type SwitchPort = Omit<PortFact, 'host'>;
@@ -103,6 +105,7 @@ export class DesiredTables {
   readonly #facts: Facts;
   readonly #rules: { readonly rule: Rule; readonly owner: Owner; readonly emissions: Derived<Emission> }[] =
     [];
+  readonly #alterations = new Alterations();
   readonly #shared = new Map<string, unknown>();
   readonly #owners = new Map<number, Owner[]>();
   readonly #ownersByName = new Map<string, Owner>();
@@ -134,19 +137,30 @@ export class DesiredTables {
     for (const app of checkApps(apps)) app.declare(this.#declarationFor(app));
   }
 
-  /** Derives what follows from the facts as they are now. */
-  settle(): DesiredChanges {
+  /**
+   * Derives what follows from the facts as they are now.
+   * @param stage what is done to the scopes before it is said what changed, by the sides of the judgement that are altered
+   */
+  settle(stage: (sides: ReadonlySet<Side>) => void = () => {}): DesiredChanges {
     const settlement = this.engine.settle();
     this.#objectNames.forget();
     for (const { rule, emissions } of this.#rules) {
       for (const { before, after } of settlement.changesOf(emissions)) this.#apply(rule, before, after);
     }
+    stage(this.#alterations.sidesOf(settlement));
     return {
       settlement,
       problems: this.problems.takeChanges(),
       queues: this.queues.takeChanges(),
       ...this.scopes.takeChanges(),
     };
+  }
+
+  /** What is pending in the scopes will be made in two steps, as far as the transition is told to. */
+  beginTransition(declaration: TransitionDeclaration): Transition {
+    const owner = this.#ownersByName.get('pipeline.transition') as Owner;
+    const again = this.#compiler.flow(owner, TRANSITION_SCOPE, judgedAgain(declaration));
+    return new Transition(this.scopes, declaration, { order: -1, name: owner.name }, again);
   }
 
   /** The desired table of a switch; empty if no agent claims it. */
@@ -243,6 +257,7 @@ export class DesiredTables {
       emitSubscription(context, datapathId, 'global');
       emitSubscription(context, datapathId, `host:${host}`);
     });
+    this.#owner(PIPELINE_APP, { name: 'transition' });
   }
 
   #declarationFor(app: App): AppDeclaration {
@@ -265,6 +280,7 @@ export class DesiredTables {
         };
         this.#rule(app, typeof name === 'string' ? { name } : name, each, create, options);
       },
+      alters: (collection, sidesOf) => this.#alterations.declare(collection, sidesOf),
       shared: <T>(name: string, create: (declaration: AppDeclaration) => T): T => {
         if (!this.#shared.has(name)) this.#shared.set(name, create(declaration));
         return this.#shared.get(name) as T;
@@ -274,12 +290,19 @@ export class DesiredTables {
   }
 
   #rule<S>(
-    app: { readonly name: string; readonly id: number },
-    { name, object }: Pick<Owner, 'name' | 'object'>,
+    app: Owner['app'],
+    name: Pick<Owner, 'name' | 'object'>,
     each: Collection<S>,
     create: (owner: Owner) => (context: Context<Emission>, value: S, key: string) => void,
     options?: DeriveOptions,
   ): void {
+    const owner = this.#owner(app, name);
+    const rule: Rule = { order: this.#rules.length, name: owner.name };
+    const emissions = this.engine.derive(owner.name, each, create(owner), options);
+    this.#rules.push({ rule, owner, emissions });
+  }
+
+  #owner(app: Owner['app'], { name, object }: Pick<Owner, 'name' | 'object'>): Owner {
     const owners = this.#owners.get(app.id) ?? [];
     const fullName = `${app.name}.${name}`;
     const owner: Owner = {
@@ -291,8 +314,7 @@ export class DesiredTables {
     if (owner.rule > MAX_RULES) throw new RangeError(`app '${app.name}' has more than ${MAX_RULES} rules`);
     this.#owners.set(app.id, [...owners, owner]);
     this.#ownersByName.set(fullName, owner);
-    const rule: Rule = { order: this.#rules.length, name: fullName };
-    this.#rules.push({ rule, owner, emissions: this.engine.derive(fullName, each, create(owner), options) });
+    return owner;
   }
 }
 

@@ -3,7 +3,10 @@
  * does. Table ids follow from the order. Every derived entry is checked against its table's declaration (`check.ts`), and the
  * pipeline reference is written from it (`describe.ts`).
  */
-import type { PipelineField, RegisterField } from './fields.js';
+import { isRegisterField, type PipelineField, type RegisterField } from './fields.js';
+
+/** Names of sides on which packets are judged, by different switches: `egress`, `ingress`. */
+export type Side = string;
 
 /**
  * Stages in the order of the packet's way. In a security stage a miss drops; elsewhere it usually continues. Services and routes
@@ -48,6 +51,32 @@ export interface TableSpec {
   readonly miss: 'drop' | 'continue' | { readonly continue: string };
 }
 
+/**
+ * How a change that several switches have to make together is made in two steps (`transition.ts`). In between, packets that come to
+ * `again` for the first time are judged once more from `first`, by the entries of the other generation.
+ */
+export interface TransitionSpec {
+  /** One bit, 0 when a packet comes in. In a transition the judging tables match it, without declaring so. */
+  readonly generation: RegisterField;
+  /** The judging tables: from this one, by which packets enter, to that one. What they set they have to find at 0. */
+  readonly first: string;
+  readonly last: string;
+  /** The table where packets that were let pass come together. */
+  readonly again: string;
+  /** One bit of packets that come to `again` another way than through `first`: they are not judged once more. */
+  readonly except: RegisterField;
+}
+
+/** A `TransitionSpec` with its tables. */
+export interface TransitionDeclaration extends Pick<TransitionSpec, 'generation' | 'except'> {
+  /** Ids of the judging tables. */
+  readonly judging: ReadonlySet<number>;
+  readonly first: Table;
+  readonly again: Table;
+  /** What the judging tables set. */
+  readonly reset: readonly RegisterField[];
+}
+
 /** A table of a pipeline. Compared by reference. */
 export interface Table {
   readonly id: number;
@@ -67,6 +96,8 @@ export interface Pipeline<Name extends string = string> {
   readonly tables: Readonly<Record<Name, Table>>;
   /** By id. */
   readonly order: readonly Table[];
+  /** Absent: every change is made in one step. */
+  readonly transition?: TransitionDeclaration;
 }
 
 /** Largest id of a table (OFPTT_MAX). */
@@ -77,6 +108,21 @@ const MAX_TABLE_ID = 0xfe;
  * @throws RangeError naming the table and what is wrong with its declaration.
  */
 export function definePipeline<const T extends readonly TableSpec[]>(specs: T): Pipeline<T[number]['name']> {
+  return pipelineOf(specs, undefined);
+}
+
+/** The same, of a pipeline in which changes can be made in two steps. */
+export function definePipelineWithTransition<const T extends readonly TableSpec[]>(
+  transition: TransitionSpec,
+  specs: T,
+): Pipeline<T[number]['name']> {
+  return pipelineOf(specs, transition);
+}
+
+function pipelineOf<T extends readonly TableSpec[]>(
+  specs: T,
+  spec: TransitionSpec | undefined,
+): Pipeline<T[number]['name']> {
   if (specs.length > MAX_TABLE_ID + 1)
     throw new RangeError(`a pipeline has at most ${MAX_TABLE_ID + 1} tables`);
   const ids = new Map<string, number>();
@@ -84,30 +130,93 @@ export function definePipeline<const T extends readonly TableSpec[]>(specs: T): 
     if (ids.has(name)) throw new RangeError(`table '${name}' is declared twice`);
     ids.set(name, id);
   }
+  const transition = spec === undefined ? undefined : compileTransition(spec, specs, ids);
   const tables: Record<string, Table> = {};
   const order: Table[] = [];
   // From the end, so that the table where a miss goes on is there already.
   for (let id = specs.length - 1; id >= 0; id--) {
-    const spec = specs[id] as TableSpec;
-    const next = missTarget(spec, id, specs, ids);
-    checkTargets(spec, id, ids);
-    checkStage(spec, specs[id - 1]);
+    const declared = specs[id] as TableSpec;
+    const next = missTarget(declared, id, specs, ids);
+    checkTargets(declared, id, ids);
+    checkStage(declared, specs[id - 1]);
     const table: Table = {
       id,
-      name: spec.name,
-      stage: spec.stage,
-      description: spec.description,
-      match: spec.match,
-      set: spec.set ?? [],
-      attribution: spec.attribution ?? [],
-      goto: spec.goto ?? [],
-      resubmit: spec.resubmit ?? [],
+      name: declared.name,
+      stage: declared.stage,
+      description: declared.description,
+      attribution: declared.attribution ?? [],
+      goto: declared.goto ?? [],
+      ...usesOf(declared, id, specs, transition),
       ...(next === undefined ? {} : { next: order[next] as Table }),
     };
-    tables[spec.name] = table;
+    tables[declared.name] = table;
     order[id] = table;
   }
-  return { tables: tables as Record<T[number]['name'], Table>, order };
+  const named = tables as Record<T[number]['name'], Table>;
+  if (transition === undefined) return { tables: named, order };
+  const { generation, except, first, again, judging, reset } = transition;
+  const at = (id: number): Table => order[id] as Table;
+  return {
+    tables: named,
+    order,
+    transition: { generation, except, first: at(first), again: at(again), judging, reset },
+  };
+}
+
+/** With ids in the place of names. */
+interface CompiledTransition
+  extends Pick<TransitionDeclaration, 'generation' | 'except' | 'judging' | 'reset'> {
+  readonly first: number;
+  readonly again: number;
+}
+
+function compileTransition(
+  { generation, except, ...names }: TransitionSpec,
+  specs: readonly TableSpec[],
+  ids: ReadonlyMap<string, number>,
+): CompiledTransition {
+  const idOf = (name: string): number => {
+    const id = ids.get(name);
+    if (id === undefined) throw new RangeError(`transition: table '${name}' is not declared`);
+    return id;
+  };
+  const [first, last, again] = [idOf(names.first), idOf(names.last), idOf(names.again)];
+  if (first > last || again <= last) {
+    throw new RangeError(
+      `transition: '${names.first}', '${names.last}', '${names.again}' are not in the order of the pipeline`,
+    );
+  }
+  for (const { name, bits } of [generation, except]) {
+    if (bits !== 1) throw new RangeError(`transition: register field '${name}' has ${bits} bits; take one`);
+  }
+  const judging = specs.slice(first, last + 1);
+  const reset = new Set(judging.flatMap(({ set = [] }) => set));
+  return {
+    generation,
+    except,
+    first,
+    again,
+    judging: new Set(judging.map(({ name }) => idOf(name))),
+    reset: [...reset].filter(isRegisterField),
+  };
+}
+
+/** What entries of a table may match, set and lead to, in a transition too. */
+function usesOf(
+  { match, set = [], resubmit = [] }: TableSpec,
+  id: number,
+  specs: readonly TableSpec[],
+  transition: CompiledTransition | undefined,
+): Pick<Table, 'match' | 'set' | 'resubmit'> {
+  if (transition?.judging.has(id) === true)
+    return { match: [...match, transition.generation], set, resubmit };
+  if (transition?.again !== id) return { match, set, resubmit };
+  const { generation, except, reset, first } = transition;
+  return {
+    match: [...new Set([...match, generation, except])],
+    set: [...new Set([...set, generation, ...reset])],
+    resubmit: [...new Set([...resubmit, (specs[first] as TableSpec).name])],
+  };
 }
 
 function missTarget(

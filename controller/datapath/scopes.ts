@@ -165,14 +165,22 @@ export class ScopeTables {
 
   /** Notes that a rule asks for an entry (`entry` absent: no longer). */
   put(rule: Rule, scopeName: ScopeName, key: string, entry: DesiredEntry | undefined): void {
-    const scope = this.#scope(scopeName);
-    const head = scope.entries.get(key);
-    this.#remember(scope, key, head);
-    const rest = without(head, rule);
-    const chain = entry === undefined ? rest : insert(rest, new ScopedEntry(key, scope, rule, entry));
-    if (chain === undefined) scope.entries.delete(key);
-    else scope.entries.set(key, chain);
-    if ((head === undefined) !== (chain === undefined)) this.#count(scope, key, chain === undefined ? -1 : 1);
+    const scope = this.scope(scopeName);
+    const rest = without(scope.entries.get(key), rule);
+    this.replace(
+      scope,
+      key,
+      entry === undefined ? rest : insert(rest, new ScopedEntry(key, scope, rule, entry)),
+    );
+  }
+
+  /** Holds this under a key of a scope (`held` absent: nothing), whatever rules ask for. */
+  replace(scope: Scope, key: string, held: ScopedEntry | undefined): void {
+    const before = scope.entries.get(key);
+    this.#remember(scope, key, before);
+    if (held === undefined) scope.entries.delete(key);
+    else scope.entries.set(key, held);
+    if ((before === undefined) !== (held === undefined)) this.#count(scope, key, held === undefined ? -1 : 1);
   }
 
   /** Notes that a rule subscribes a switch to a scope, or no longer does. */
@@ -182,16 +190,48 @@ export class ScopeTables {
     const after = before + by;
     if (after === 0) this.#subscriptionCounts.delete(id);
     else this.#subscriptionCounts.set(id, after);
-    if (before > 0 === after > 0) return;
-    const scope = this.#scope(scopeName);
+    if (before > 0 !== after > 0) this.subscribed(datapathId, this.scope(scopeName), after > 0);
+  }
+
+  /** Subscribes a switch to a scope or ends that, whatever rules ask for. */
+  subscribed(datapathId: DatapathId, scope: Scope, subscribed: boolean): void {
+    if (scope.subscribers.has(datapathId) === subscribed) return;
     let change = this.#subscriptionChanges.get(datapathId);
     if (change === undefined) {
       change = { added: new Set(), removed: new Set() };
       this.#subscriptionChanges.set(datapathId, change);
     }
-    const [to, from] = after > 0 ? [change.added, change.removed] : [change.removed, change.added];
+    const [to, from] = subscribed ? [change.added, change.removed] : [change.removed, change.added];
     if (!from.delete(scope)) to.add(scope);
-    this.#setSubscription(datapathId, scope, after > 0);
+    this.#setSubscription(datapathId, scope, subscribed);
+  }
+
+  /** True if some rule subscribes the switch to the scope. */
+  asksFor(datapathId: DatapathId, scope: Scope): boolean {
+    return this.#subscriptionCounts.has(`${datapathId} ${scope.name}`);
+  }
+
+  /** What `takeChanges` will say of entries. */
+  *pending(): IterableIterator<EntryChange & { readonly scope: Scope; readonly key: string }> {
+    for (const [scope, keys] of this.#before) {
+      for (const [key, before] of keys) {
+        const after = scope.entries.get(key);
+        if (before !== after) yield { scope, key, before, after };
+      }
+    }
+  }
+
+  /** What was held under a key when the settlement began. */
+  before(scope: Scope, key: string): ScopedEntry | undefined {
+    const keys = this.#before.get(scope);
+    return keys?.has(key) === true ? keys.get(key) : scope.entries.get(key);
+  }
+
+  /** Subscriptions of which `takeChanges` will say that they ended. */
+  *pendingRemovals(): IterableIterator<readonly [DatapathId, Scope]> {
+    for (const [datapathId, { removed }] of this.#subscriptionChanges) {
+      for (const scope of removed) yield [datapathId, scope];
+    }
   }
 
   /** The difference since the last call. */
@@ -233,7 +273,13 @@ export class ScopeTables {
     return (this.#shared.get(key) ?? 0) + (this.#own.has(key) ? 1 : 0) > 1;
   }
 
-  #scope(name: ScopeName): Scope {
+  /** In how many scopes a key is. */
+  holders(key: string): number {
+    return (this.#shared.get(key) ?? 0) + (this.#own.get(key) ?? 0);
+  }
+
+  /** Made if need be; it is forgotten when it is empty and nobody subscribes to it. */
+  scope(name: ScopeName): Scope {
     let scope = this.#scopes.get(name);
     if (scope === undefined) {
       scope = new Scope(name);

@@ -32,6 +32,42 @@ export interface Turn {
   all(): Promise<ReadonlyMap<DatapathId, Acknowledgement>>;
 }
 
+/** A change that is made in two steps, and acknowledged with the second. */
+export class TurnInTwoSteps implements Turn {
+  constructor(
+    private readonly first: Turn,
+    private readonly second: Promise<Turn>,
+  ) {}
+
+  get id(): number {
+    return this.first.id;
+  }
+
+  get datapaths(): readonly DatapathId[] {
+    return this.first.datapaths;
+  }
+
+  /** With what was refused in either step. A switch that was away in the first holds all the same what it acknowledges in the second. */
+  async acknowledged(datapathId: DatapathId): Promise<Acknowledgement> {
+    const first = await this.first.acknowledged(datapathId);
+    const second = await (await this.second).acknowledged(datapathId);
+    const refused = [...first.refused, ...second.refused];
+    if (!second.ok) return { ...second, refused };
+    return refused.length === 0 ? second : { datapathId, ok: false, reason: 'refused', refused };
+  }
+
+  async all(): Promise<ReadonlyMap<DatapathId, Acknowledgement>> {
+    return await allOf(this);
+  }
+}
+
+async function allOf(turn: Turn): Promise<ReadonlyMap<DatapathId, Acknowledgement>> {
+  const acknowledgements = await Promise.all(
+    turn.datapaths.map((datapathId) => turn.acknowledged(datapathId)),
+  );
+  return new Map(acknowledgements.map((acknowledgement) => [acknowledgement.datapathId, acknowledgement]));
+}
+
 /** Waits on a switch's behalf for the changes of a turn. */
 export interface Waiter {
   /** An entry was refused; noted if it is the turn's. */
@@ -71,10 +107,7 @@ export class TurnRecord implements Turn {
   }
 
   async all(): Promise<ReadonlyMap<DatapathId, Acknowledgement>> {
-    const acknowledgements = await Promise.all(
-      this.datapaths.map((datapathId) => this.acknowledged(datapathId)),
-    );
-    return new Map(acknowledgements.map((acknowledgement) => [acknowledgement.datapathId, acknowledgement]));
+    return await allOf(this);
   }
 
   waiter(datapathId: DatapathId): Waiter {

@@ -73,7 +73,7 @@ export class DeriveError extends Error {
 export interface Settlement {
   /** Changed derived collections and their changes, each key once. */
   readonly changes: ReadonlyMap<Collection<unknown>, readonly Change<unknown>[]>;
-  /** Changes of one collection. */
+  /** Changes of one collection, derived or written from outside. */
   changesOf<V>(collection: Collection<V>): readonly Change<V>[];
   /** Runs by name of derivation, for those that ran. */
   readonly runs: ReadonlyMap<string, number>;
@@ -188,8 +188,12 @@ export class Engine {
       conflicts.push(...derivation.newConflicts);
       failures.push(...derivation.newFailures);
     }
+    const written = new Map<Collection<unknown>, readonly Change<unknown>[]>();
+    for (const step of this.#steps) {
+      if (step instanceof InputStore && step.changes.length > 0) written.set(step, step.changes);
+    }
     const changesOf = <V>(collection: Collection<V>) =>
-      (changes.get(collection) ?? NO_CHANGES) as readonly Change<V>[];
+      (changes.get(collection) ?? written.get(collection) ?? NO_CHANGES) as readonly Change<V>[];
     return { changes, changesOf, runs, conflicts, failures };
   }
 

@@ -75,6 +75,7 @@ export class WiredController implements Controller {
       (err) => {
         this.#logger.error({ event: 'controller.settle', err }, 'deriving the tables failed');
       },
+      () => datapaths.full,
     );
     this.#ports = new PortFacts(datapaths.facts, () => {
       this.#settler.schedule();

@@ -21,12 +21,19 @@ export class Settler {
   constructor(
     private readonly settleNow: () => Turn,
     private readonly onFailure: (error: unknown) => void,
+    /** Resolves when there can be another turn; undefined: at once. */
+    private readonly full: () => Promise<unknown> | undefined = () => undefined,
   ) {}
 
   /** Facts have changed, or somebody wants to know what became of those that have: the turn that takes them in. */
   settle(): Promise<Turn> {
     this.#next ??= new Promise((resolve, reject) => {
-      setImmediate(() => {
+      const settle = () => {
+        const full = this.full();
+        if (full !== undefined) {
+          void full.then(settle);
+          return;
+        }
         this.#next = undefined;
         try {
           resolve(this.#settle());
@@ -34,7 +41,8 @@ export class Settler {
           this.onFailure(error);
           reject(error as Error);
         }
-      });
+      };
+      setImmediate(settle);
     });
     return this.#next;
   }

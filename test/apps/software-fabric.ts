@@ -24,7 +24,7 @@ export class SoftwareFabric {
   readonly #hosts: readonly HostFact[];
   readonly #switches = new Map<string, SoftwareSwitch>();
 
-  constructor(desired: DesiredTables) {
+  constructor(desired: Pick<DesiredTables, 'facts' | 'entries'>) {
     this.#hosts = [...desired.facts.hosts.entries()]
       .map(([, host]) => host)
       .filter(({ datapathId }) => datapathId !== undefined);

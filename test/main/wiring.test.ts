@@ -69,6 +69,30 @@ t.test('changes that arrive together are settled together, at the end of the tur
   t.equal(settlements, 2);
 });
 
+t.test('while a change in two steps takes in no more, facts wait for its end', async (t) => {
+  let settlements = 0;
+  let [full, open]: [Promise<void> | undefined, () => void] = [undefined, () => {}];
+  full = new Promise((resolve) => {
+    open = resolve;
+  });
+  const settler = new Settler(
+    () => {
+      settlements += 1;
+      return { datapaths: [], acknowledged: async () => ok };
+    },
+    () => t.fail('no failure'),
+    () => full,
+  );
+  settler.schedule();
+  const asked = settler.settle();
+  await turn();
+  t.equal(settlements, 0);
+  full = undefined;
+  open();
+  await asked;
+  t.equal(settlements, 1, 'in one turn');
+});
+
 t.test('a derivation that breaks is reported, fails who asked, and the next turn is tried', async (t) => {
   const failures: unknown[] = [];
   let broken = true;
