@@ -130,8 +130,8 @@ const PROTOCOLS: Readonly<Record<string, number>> = { icmp: 1, tcp: 6, udp: 17, 
 
 /** Both sides are asked, the sender's first. */
 export function evaluate(world: World, packet: Packet): Verdict {
-  const sender = endpointAt(world, packet, packet.from);
-  const receiver = endpointAt(world, packet, packet.to);
+  const sender = ownEndpointAt(world, packet, packet.from);
+  const receiver = ownEndpointAt(world, packet, packet.to);
   const out = sender === undefined ? undefined : decide(world, packet, sender, 'out');
   const into = receiver === undefined ? undefined : decide(world, packet, receiver, 'in');
   const decisions = { ...(out === undefined ? {} : { out }), ...(into === undefined ? {} : { in: into }) };
@@ -340,7 +340,7 @@ function portMatches(world: World, packet: Packet, port: number | string): boole
 }
 
 /** Whose address it is in the packet's network, if anybody's of ours. */
-function endpointAt(
+function ownEndpointAt(
   world: World,
   { tenant, network }: Pick<Packet, 'tenant' | 'network'>,
   address: Address,
@@ -350,6 +350,28 @@ function endpointAt(
     if (endpoint.addresses.some((own) => same(own, address))) return endpoint;
   }
   return undefined;
+}
+
+/**
+ * Whose address it is, seen from the packet's network: of a subnet of its own it is its own endpoint's. Of others it is that of the one
+ * network which has such addresses; where several have, nobody's.
+ */
+function endpointAt(
+  world: World,
+  { tenant, network }: Pick<Packet, 'tenant' | 'network'>,
+  address: Address,
+): KnownEndpoint | undefined {
+  const having = world.intents
+    .filter((intent) => intent.kind === 'Network' && intent['tenant'] === tenant)
+    .filter((intent) =>
+      [intent['subnet'], intent['ipv6Subnet']].some(
+        (subnet) => typeof subnet === 'string' && within(address, subnet),
+      ),
+    )
+    .map((intent) => String(intent['name']));
+  const [place, ...others] = having.includes(network) ? [network] : having;
+  if (place === undefined || others.length > 0) return undefined;
+  return ownEndpointAt(world, { tenant, network: place }, address);
 }
 
 const same = (a: Address, b: Address): boolean => a.family === b.family && a.value === b.value;
