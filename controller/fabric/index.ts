@@ -1,13 +1,27 @@
 /** Fabric switches: how they are linked, and where stations are. See README.md. */
-import { PortReason, type PortStatus } from '../../ofproto/index.js';
+import {
+  type Action,
+  F,
+  findOxm,
+  output,
+  packetOut,
+  PortReason,
+  type PortStatus,
+} from '../../ofproto/index.js';
 import type { PacketInMessage } from '../channel/index.js';
 import type { FactInputs } from '../datapath/index.js';
 import type { Logger } from '../log.js';
+import type { MetricFamily } from '../metrics.js';
 import type { DatapathId } from '../model/facts.js';
+import { Ageing } from './ageing.js';
 import { type Clock, systemClock } from './clock.js';
-import { Probes } from './probes.js';
+import { Discovery } from './discovery.js';
+import { fabricMetrics } from './metrics.js';
+import { PuntedFrames } from './punted-frames.js';
+import { reportOn } from './report.js';
 import { DEFAULT_SETTINGS, type FabricSettings } from './settings.js';
-import { type FabricSession, type PortChange, Switches } from './switches.js';
+import { Stations } from './stations.js';
+import { type FabricSession, type PortChange, Switches, type SwitchState } from './switches.js';
 import type { FabricEvent, FabricReport } from './types.js';
 
 export type { Clock } from './clock.js';
@@ -25,6 +39,10 @@ export interface FabricServiceOptions {
    * that is not heard proves nothing. `DatapathController.waitForSync`.
    */
   readonly waitForSync: (datapathId: DatapathId, options: { readonly signal: AbortSignal }) => Promise<void>;
+  /** What takes a frame of a VLAN (0: untagged) behind the table of stations, in a packet-out with the port it came from. */
+  readonly reinjection: (vlan: number) => readonly Action[];
+  /** Number of the table of stations; the cookies of its entries have the number of their station as `object`. */
+  readonly stationTable: number;
   readonly logger: Logger;
   readonly onEvent?: (event: FabricEvent) => void;
   readonly settings?: Partial<FabricSettings>;
@@ -40,14 +58,54 @@ export class FabricService {
   readonly #settings: FabricSettings;
   readonly #clock: Clock;
   readonly #switches: Switches;
-  readonly #probes: Probes;
+  readonly #discovery: Discovery;
+  readonly #stations: Stations;
+  readonly #frames: PuntedFrames;
+  readonly #ageing: Ageing;
+  /** Ends what goes on for a session. */
+  readonly #sessions = new Map<FabricSession, AbortController>();
+  /** Ends the wait before a switch that is away is forgotten. */
+  readonly #away = new Map<DatapathId, () => void>();
 
   constructor(options: FabricServiceOptions) {
+    const { facts, schedule, reinjection, stationTable, logger } = options;
+    const settings = { ...DEFAULT_SETTINGS, ...options.settings };
+    const clock = options.clock ?? systemClock;
     this.#options = options;
-    this.#settings = { ...DEFAULT_SETTINGS, ...options.settings };
-    this.#clock = options.clock ?? systemClock;
-    this.#switches = new Switches(options.facts);
-    this.#probes = new Probes(this.#settings.probeLifeMs);
+    this.#settings = settings;
+    this.#clock = clock;
+    this.#switches = new Switches(facts);
+    const onEvent = (event: FabricEvent) => options.onEvent?.(event);
+    this.#stations = new Stations({ facts, settings, clock, changed: schedule, onEvent });
+    this.#frames = new PuntedFrames({
+      stations: this.#stations,
+      reinjection,
+      lldp: (datapathId, port, frame) => {
+        this.#discovery.frame(datapathId, port, frame);
+      },
+    });
+    this.#discovery = new Discovery({
+      facts,
+      settings,
+      clock,
+      send: ({ datapathId, port }, data) => {
+        const session = this.#switches.get(datapathId)?.session;
+        session?.send(packetOut({ xid: session.xid(), actions: [output(port)], data }));
+      },
+      changed: schedule,
+      edge: (datapathId, port, isEdge) => {
+        this.#frames.edge(datapathId, port, isEdge);
+      },
+      onEvent,
+    });
+    this.#ageing = new Ageing({
+      stations: this.#stations,
+      clock,
+      intervalMs: settings.ageingIntervalMs,
+      stationTable,
+      sessions: () => this.#sessions.keys(),
+      logger,
+    });
   }
 
   /** Whether it is a switch of the fabric, connected or away. */
@@ -57,72 +115,107 @@ export class FabricService {
 
   /** A switch has connected. Writes its facts; settle, and hand the session to the DatapathController after it. */
   sessionUp(session: FabricSession): void {
+    const { datapathId } = session;
+    const { logger, schedule, waitForSync } = this.#options;
     const changes = this.#switches.up(session);
     if (changes === undefined) {
-      const { datapathId } = session;
-      this.#options.logger.error(
+      logger.error(
         { event: 'fabric.full', datapathId },
         `switch ${datapathId} is left alone: there are 65,535 fabric switches already`,
       );
       return;
     }
-    for (const change of changes) this.#portChanged(session.datapathId, change);
-    this.#options.schedule();
+    this.#away.get(datapathId)?.();
+    this.#away.delete(datapathId);
+    for (const change of changes) this.#portChanged(datapathId, change);
+    const over = new AbortController();
+    this.#sessions.set(session, over);
+    schedule();
+    waitForSync(datapathId, { signal: over.signal }).then(
+      () => {
+        if (!over.signal.aborted) this.#discovery.ready(datapathId);
+      },
+      (err: unknown) => {
+        if (over.signal.aborted) return;
+        logger.error({ event: 'fabric.sync', datapathId, err }, `switch ${datapathId} cannot be probed`);
+      },
+    );
   }
 
   sessionDown(session: FabricSession): void {
-    this.#switches.down(session);
+    this.#end(session);
+    if (!this.#switches.down(session)) return;
+    const { datapathId } = session;
+    this.#discovery.away(datapathId);
+    this.#forgetLater(datapathId);
   }
 
   portStatus(session: FabricSession, { reason, port }: PortStatus): void {
-    const change = this.#switches.portChanged(session.datapathId, port, reason === PortReason.DELETE);
+    const { datapathId } = session;
+    const change = this.#switches.portChanged(datapathId, port, reason === PortReason.DELETE);
     if (change === undefined) return;
-    this.#portChanged(session.datapathId, change);
+    this.#portChanged(datapathId, change);
     this.#options.schedule();
   }
 
   /** A probe, or the frame of a station that its switch does not know there. */
-  packetIn(_session: FabricSession, _message: PacketInMessage): void {
-    this.#clock.now();
+  packetIn(session: FabricSession, message: PacketInMessage): void {
+    const plain = message.type === 'packet_in';
+    const inPort = findOxm(plain ? message.match : (message.metadata ?? []), F.in_port)?.value;
+    const frame = plain ? message.data : message.packet;
+    if (inPort !== undefined && frame !== undefined) this.#frames.frame(session, inPort, frame);
   }
 
   /** An agent claims it: it is no switch of the fabric any more, and its facts are gone. */
   handOver(datapathId: DatapathId): void {
+    const session = this.#switches.get(datapathId)?.session;
+    if (session !== undefined) this.#end(session);
+    this.#away.get(datapathId)?.();
+    this.#away.delete(datapathId);
+    this.#discovery.forget(datapathId);
     this.#switches.forget(datapathId);
     this.#options.schedule();
   }
 
   report(): FabricReport {
-    return {
-      switches: [...this.#switches.all()].map(({ datapathId, number, ports, session }) => ({
-        datapathId,
-        number,
-        connected: session !== undefined,
-        ports: ports.size,
-        links: 0,
-        stations: 0,
-      })),
-      ports: [],
-      links: [],
-      stations: [],
-      probes: { ...this.#probes.counters },
-      learning: {
-        learned: 0,
-        moved: 0,
-        aged: 0,
-        reinjected: 0,
-        invalidSource: 0,
-        overPortLimit: 0,
-        overTotalLimit: 0,
-        flapping: 0,
-        notEdge: 0,
-      },
-    };
+    return reportOn(this.#switches, this.#discovery, this.#frames, this.#stations, this.#clock.now());
   }
 
+  metrics(): MetricFamily[] {
+    return fabricMetrics(this.#switches, this.#discovery, this.#stations);
+  }
+
+  /** Facts stay as they are: switches are to forward on without us. */
   close(): void {
-    for (const { datapathId } of this.#switches.all()) this.#switches.forget(datapathId);
+    for (const session of this.#sessions.keys()) this.#end(session);
+    for (const cancel of this.#away.values()) cancel();
+    this.#discovery.close();
+    this.#ageing.close();
   }
 
-  #portChanged(_datapathId: DatapathId, _change: PortChange): void {}
+  #end(session: FabricSession): void {
+    this.#sessions.get(session)?.abort();
+    this.#sessions.delete(session);
+  }
+
+  #forgetLater(datapathId: DatapathId): void {
+    const cancel = this.#clock.after(this.#settings.forgetSwitchMs, () => {
+      // While its neighbours' ports are up it most likely forwards on.
+      if (this.#hasLinks(this.#switches.get(datapathId))) this.#forgetLater(datapathId);
+      else this.handOver(datapathId);
+    });
+    this.#away.set(datapathId, cancel);
+  }
+
+  #hasLinks(state: SwitchState | undefined): boolean {
+    if (state === undefined) return false;
+    return [...this.#discovery.ports(state.datapathId)].some(({ role }) => role === 'link');
+  }
+
+  #portChanged(datapathId: DatapathId, { before, after }: PortChange): void {
+    if (before !== undefined && after?.up !== true) this.#discovery.portDown(datapathId, before.number);
+    if (after?.up !== true || before?.up === true) return;
+    const { number: port, name, hardwareAddress } = after;
+    this.#discovery.portUp({ datapathId, port, name, hardwareAddress });
+  }
 }

@@ -6,11 +6,16 @@ export interface FabricSettings {
   readonly firstProbesMs: number;
   /** Probes in a row that are not heard any more until a neighbour counts as lost. Default 3. */
   readonly missedProbes: number;
+  /**
+   * How long a port whose neighbour went silent, without the port going down, stays closed before it can be an edge port. Whoever
+   * lost the probes only would forward on. Default 10,000.
+   */
+  readonly silentMs: number;
   /** Probes older than this are refused. More than a probe takes through two busy connections, less than a replay is useful for. Default 3,000. */
   readonly probeLifeMs: number;
   /** Frames with probes per second, over all switches: with more ports than it allows for, the interval grows. Default 10,000. */
   readonly probesPerSecond: number;
-  /** A switch that stays away this long is forgotten, with its ports, links and stations. Default one hour. */
+  /** A switch that stays away this long and has no link left is forgotten, with its stations. Default ten minutes. */
   readonly forgetSwitchMs: number;
   /** Between readings of the packet counters of station entries. Default 60,000. */
   readonly ageingIntervalMs: number;
@@ -30,9 +35,10 @@ export const DEFAULT_SETTINGS: FabricSettings = {
   probeIntervalMs: 1_000,
   firstProbesMs: 150,
   missedProbes: 3,
+  silentMs: 10_000,
   probeLifeMs: 3_000,
   probesPerSecond: 10_000,
-  forgetSwitchMs: 3_600_000,
+  forgetSwitchMs: 600_000,
   ageingIntervalMs: 60_000,
   stationIdleMs: 300_000,
   stationsPerPort: 1_024,
