@@ -80,15 +80,50 @@ export function pcap(messages: readonly Uint8Array[]): Uint8Array {
   return Buffer.concat(parts);
 }
 
+/** A capture of Ethernet frames (link type 1). */
+function ethernetPcap(frames: readonly Uint8Array[]): Buffer {
+  const header = Buffer.alloc(24);
+  header.writeUInt32BE(0xa1b2c3d4, 0);
+  header.writeUInt16BE(2, 4);
+  header.writeUInt16BE(4, 6);
+  header.writeUInt32BE(0x40000, 16);
+  header.writeUInt32BE(1, 20);
+  const parts: Uint8Array[] = [header];
+  for (const [index, frame] of frames.entries()) {
+    const packet = Buffer.alloc(16);
+    packet.writeUInt32BE(index, 0);
+    packet.writeUInt32BE(frame.length, 8);
+    packet.writeUInt32BE(frame.length, 12);
+    parts.push(packet, frame);
+  }
+  return Buffer.concat(parts);
+}
+
 /** The named fields of each message as tshark shows them, every occurrence of a field in its order. */
 export function tsharkFields(
   messages: readonly Uint8Array[],
   fields: readonly string[],
 ): Readonly<Record<string, readonly string[]>>[] {
+  const options = ['-d', 'tcp.port==6653,openflow', '-o', 'tcp.desegment_tcp_streams:false'];
+  return fieldsOf(pcap(messages), options, fields);
+}
+
+/** The named fields of each Ethernet frame as tshark shows them. */
+export function frameFields(
+  frames: readonly Uint8Array[],
+  fields: readonly string[],
+): Readonly<Record<string, readonly string[]>>[] {
+  return fieldsOf(ethernetPcap(frames), [], fields);
+}
+
+function fieldsOf(
+  capture: Uint8Array,
+  options: readonly string[],
+  fields: readonly string[],
+): Readonly<Record<string, readonly string[]>>[] {
   const columns = fields.flatMap((field) => ['-e', field]);
-  const options = ['-n', '-d', 'tcp.port==6653,openflow', '-o', 'tcp.desegment_tcp_streams:false'];
-  const { stdout } = withFile('messages.pcap', pcap(messages), (path) =>
-    run('tshark', ['-r', path, ...options, '-T', 'fields', '-E', 'aggregator=|', ...columns]),
+  const { stdout } = withFile('messages.pcap', capture, (path) =>
+    run('tshark', ['-n', '-r', path, ...options, '-T', 'fields', '-E', 'aggregator=|', ...columns]),
   );
   return stdout
     .replace(/\n$/, '')
