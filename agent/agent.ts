@@ -5,8 +5,6 @@
  * switch (the bridge and its ports are made again), of the controller (registration with the whole truth). Ending it leaves the
  * data plane as it is.
  */
-import { unlinkSync } from 'node:fs';
-import { mkdir } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import {
   AgentDetach,
@@ -14,12 +12,10 @@ import {
   AgentStatus,
   EndpointChanged,
   EndpointFollowed,
+  HostPeersChanged,
   HostQueuesChanged,
-  listen,
-  Peer,
   Router,
   type EndpointView,
-  type Listener,
 } from '../rpc/index.js';
 import { Attachments } from './attachments.js';
 import { ConnectionKeeper } from './connections/keeper.js';
@@ -30,11 +26,13 @@ import { HubSession } from './hub-session.js';
 import { linkMtu } from './linux/links.js';
 import { watchLinks } from './linux/monitor.js';
 import { checkUplink, findUnderlay } from './linux/underlay.js';
+import { listenLocally, type LocalListener } from './local/listener.js';
 import { LocalAttach, LocalDetach, LocalStatus, type LocalStatusResult } from './local/methods.js';
 import { HostQueues } from './queues.js';
 import { resolveOptions, type AgentOptions, type AgentSettings } from './options.js';
 import { parseRemote } from './ovsdb/index.js';
 import { StateFile } from './state-file.js';
+import { WatchedTunnels } from './tunnels.js';
 
 /** A running agent, for use in the same process. The methods are those of the local socket. */
 export interface Agent {
@@ -56,7 +54,6 @@ const RECONCILE_DELAY_MS = 300;
 const RECONCILE_RETRY_MS = 1_000;
 /** Should an event get lost. */
 const RECONCILE_INTERVAL_MS = 10_000;
-const MAX_LOCAL_CONNECTIONS = 256;
 const FOR_EVER_MS = 2 ** 31 - 1;
 
 /**
@@ -103,8 +100,9 @@ class RunningAgent implements Agent {
   private readonly attachments: Attachments;
   private readonly hub: HubSession;
   private readonly queues: HostQueues;
+  private readonly tunnels: WatchedTunnels;
   private readonly ends: (() => void)[] = [];
-  private readonly localPeers = new Set<Peer>();
+  private local: LocalListener | undefined;
   private readonly registrationListeners = new Set<() => void>();
   private connections: ConnectionKeeper | undefined;
   private bridge: BridgeState | undefined;
@@ -145,6 +143,12 @@ class RunningAgent implements Agent {
       logger,
       onChange: () => this.reconcileSoon(0),
     });
+    this.tunnels = new WatchedTunnels({
+      driver,
+      state: this.state,
+      onChange: () => this.reconcileSoon(0),
+      tell: (tunnels) => this.hub.tellTunnels(tunnels),
+    });
     this.hub = new HubSession({
       settings,
       epoch: this.epoch,
@@ -154,6 +158,7 @@ class RunningAgent implements Agent {
       onRegistered: async (merged) => {
         await this.attachments.merge(merged);
         if (merged.queues !== undefined) await this.queues.set(merged.queues);
+        if (merged.peers !== undefined) await this.tunnels.set(merged.peers);
         this.catchUp();
       },
     });
@@ -176,6 +181,7 @@ class RunningAgent implements Agent {
     await this.driver.ready(FOR_EVER_MS);
     await this.reconcile();
     this.ends.push(
+      this.tunnels.start(),
       this.driver.onPorts(() => this.reconcileSoon(RECONCILE_DELAY_MS)),
       this.driver.onState((state) => {
         if (state === 'ready') this.reconcileSoon(0);
@@ -249,7 +255,7 @@ class RunningAgent implements Agent {
     await this.reconciling?.catch(() => {});
     await this.attachments.idle();
     await this.hub.close();
-    for (const peer of this.localPeers) peer.close('the agent stopped');
+    this.local?.close('the agent stopped');
     this.driver.close();
     this.settings.logger.info({ event: 'agent.stopped' });
   }
@@ -278,6 +284,11 @@ class RunningAgent implements Agent {
           logger.error({ event: 'queues.forgotten', reason: messageOf(error) });
         });
       })
+      .notification(HostPeersChanged, ({ peers }) => {
+        this.tunnels.set(peers).catch((error: unknown) => {
+          logger.error({ event: 'peers.forgotten', reason: messageOf(error) });
+        });
+      })
       .notification(EndpointFollowed, ({ endpoint, missing }) => {
         for (const { host, reason } of missing)
           logger.warn({ event: 'endpoint.missing', endpoint, host, reason });
@@ -294,45 +305,8 @@ class RunningAgent implements Agent {
         return { detached: await this.attachments.detach(`${tenant}/${network}/${endpoint}`, options) };
       })
       .request(LocalStatus, () => this.status());
-    await mkdir(dirname(socket), { recursive: true });
-    let listener: Listener;
-    try {
-      listener = await listen(
-        { kind: 'unix', path: socket },
-        (stream) => {
-          const peer = new Peer(stream, {
-            router,
-            pauseWhileBlocked: true,
-            onUnexpected: (error, method) => {
-              logger.error({ event: 'local.handler.failed', method, reason: messageOf(error) });
-            },
-          });
-          this.localPeers.add(peer);
-          peer.onClose(() => this.localPeers.delete(peer));
-        },
-        {
-          maxConnections: MAX_LOCAL_CONNECTIONS,
-          socketMode: 0o600,
-          onError: (error) => {
-            logger.error({ event: 'local.listener', reason: messageOf(error) });
-          },
-        },
-      );
-    } catch (error) {
-      throw new AgentError('agent.running', `cannot serve ${socket}: ${messageOf(error)}`, {
-        path: 'socket',
-        fix: 'stop the other agent, or choose another --socket',
-        cause: error,
-      });
-    }
-    this.ends.push(() => {
-      listener.close();
-      try {
-        unlinkSync(socket);
-      } catch {
-        // Closing the server removes the file on most versions of Node.
-      }
-    });
+    this.local = await listenLocally(socket, router, logger);
+    this.ends.push(() => this.local?.end());
   }
 
   private problems(): string[] {
@@ -385,6 +359,7 @@ class RunningAgent implements Agent {
       datapathId,
       controllers: openflow,
       datapath,
+      peers: this.tunnels.peers,
       ...(vtepIp === undefined ? {} : { vtepIp }),
       ...(uplink === undefined ? {} : { uplink }),
     };
@@ -393,6 +368,7 @@ class RunningAgent implements Agent {
   /** After a registration; nobody waits for it. */
   private catchUp(): void {
     setImmediate(() => {
+      this.tunnels.tell();
       for (const listener of this.registrationListeners) listener();
       this.attachments.releasePending().catch((error: unknown) => {
         this.settings.logger.warn({ event: 'endpoint.release.failed', reason: messageOf(error) });

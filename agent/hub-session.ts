@@ -13,6 +13,7 @@ import {
   EndpointRequest,
   PROTOCOL_VERSION,
   TUNNEL_INTERFACE,
+  TunnelStates,
   type Attachment,
   type HostQueue,
   type ParamsOf,
@@ -20,6 +21,8 @@ import {
   type RequestType,
   type ResultOf,
   type Router,
+  type TunnelPeer,
+  type TunnelState,
 } from '../rpc/index.js';
 import { AgentError, messageOf } from './error.js';
 import type { AgentSettings } from './options.js';
@@ -47,6 +50,8 @@ export interface MergedAttachments {
 export interface Registration extends MergedAttachments {
   /** Of the uplinks; absent: a controller that knows of none. */
   readonly queues?: readonly HostQueue[];
+  /** Hosts whose tunnels to watch; absent: a controller that knows of none. */
+  readonly peers?: readonly TunnelPeer[];
 }
 
 const DEREGISTER_DEADLINE_MS = 1_000;
@@ -104,6 +109,11 @@ export class HubSession {
     return this.call(EndpointDetach, params);
   }
 
+  /** Tell of the watched tunnels; whoever is not connected tells after registering. */
+  tellTunnels(tunnels: readonly TunnelState[]): void {
+    this.client.peer?.notify(TunnelStates, { tunnels: [...tunnels] });
+  }
+
   /** Send the whole truth again. */
   async snapshot(): Promise<MergedAttachments> {
     const attachments = [...this.options.attachments()];
@@ -151,6 +161,7 @@ export class HubSession {
       stale,
       held = [],
       queues,
+      peers,
     } = await peer.call(AgentRegister, {
       protocol: PROTOCOL_VERSION,
       hostLabel: settings.hostLabel,
@@ -164,7 +175,12 @@ export class HubSession {
     });
     this.failure = '';
     settings.logger.info({ event: 'hub.registered', controllerId, leaseMs, stale: stale.length });
-    await this.options.onRegistered({ stale, held, ...(queues === undefined ? {} : { queues }) });
+    await this.options.onRegistered({
+      stale,
+      held,
+      ...(queues === undefined ? {} : { queues }),
+      ...(peers === undefined ? {} : { peers }),
+    });
     clearInterval(this.heartbeat);
     this.heartbeat = setInterval(() => void this.beat(peer, leaseMs), Math.max(1, leaseMs / 3));
   }

@@ -7,7 +7,7 @@ import { open, rename } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { messageOf } from './error.js';
 import type { Logger } from './logger.js';
-import type { HostQueue } from '../rpc/index.js';
+import type { HostQueue, TunnelPeer } from '../rpc/index.js';
 import type { AttachmentRecord } from './records.js';
 
 export interface AgentMemory {
@@ -19,9 +19,11 @@ export interface AgentMemory {
   readonly releases: readonly { readonly endpoint: string; readonly generation?: number }[];
   /** Of the uplinks, as the controller told last. */
   readonly queues: readonly HostQueue[];
+  /** Hosts whose tunnels are watched, as the controller told last. */
+  readonly peers: readonly TunnelPeer[];
 }
 
-const EMPTY: AgentMemory = { epoch: 0, attachments: {}, releases: [], queues: [] };
+const EMPTY: AgentMemory = { epoch: 0, attachments: {}, releases: [], queues: [], peers: [] };
 const VERSION = 1;
 
 export class StateFile {

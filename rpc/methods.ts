@@ -104,6 +104,21 @@ const HostQueues = Type.Array(HostQueue, {
   description: 'all of them; what goes into none of them has queue 0',
 });
 
+/** Neighbours of a host on distribution trees, more than enough for any set of trees of bounded degree that overlap sensibly. */
+export const MAX_WATCHED_PEERS = 64;
+
+/** A host whose tunnel is to be watched. */
+export const TunnelPeer = Type.Object({ host: HostLabel, vtepIp: IpAddress });
+export type TunnelPeer = Static<typeof TunnelPeer>;
+const TunnelPeers = Type.Array(TunnelPeer, {
+  maxItems: MAX_WATCHED_PEERS,
+  description: 'hosts whose tunnels to watch (BFD, RFC 5880), and no others',
+});
+
+/** Whether a watched tunnel carries packets, both ways. */
+export const TunnelState = Type.Object({ host: HostLabel, up: Type.Boolean() });
+export type TunnelState = Static<typeof TunnelState>;
+
 const Empty = Type.Object({});
 const MAX_ATTACHMENTS = 16_384;
 const Attachments = Type.Array(Attachment, { maxItems: MAX_ATTACHMENTS });
@@ -150,6 +165,7 @@ export const AgentRegister = new RequestType(
     stale: Stale,
     held: Held,
     queues: Type.Optional(HostQueues),
+    peers: Type.Optional(TunnelPeers),
   }),
 );
 
@@ -283,6 +299,15 @@ export const EndpointChanged = new NotificationType(
 
 /** Controller to agent: the queues of its host are others now. */
 export const HostQueuesChanged = new NotificationType('host.queues', Type.Object({ queues: HostQueues }));
+
+/** Controller to agent: the tunnels to watch are others now. */
+export const HostPeersChanged = new NotificationType('host.peers', Type.Object({ peers: TunnelPeers }));
+
+/** Agent to controller: the whole truth about the tunnels it watches, after registration and after each change. */
+export const TunnelStates = new NotificationType(
+  'tunnel.states',
+  Type.Object({ tunnels: Type.Array(TunnelState, { maxItems: MAX_WATCHED_PEERS }) }),
+);
 
 /** Controller to the agent that attached: which other hosts' switches have acknowledged, and which did not and why. */
 export const EndpointFollowed = new NotificationType(

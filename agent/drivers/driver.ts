@@ -2,7 +2,7 @@
  * What the agent needs of a software switch. `ovs.ts` is the one implementation; the interface holds no term of OVSDB, so that
  * a Linux bridge or macvlan can stand behind it.
  */
-import type { HostQueue } from '../../rpc/index.js';
+import type { HostQueue, TunnelPeer, TunnelState } from '../../rpc/index.js';
 import type { AttachmentRecord } from '../records.js';
 
 /** The integration bridge as the agent wants it. */
@@ -17,6 +17,8 @@ export interface BridgeSettings {
   readonly vtepIp?: string;
   /** Interface that becomes the VLAN uplink; absent: none. */
   readonly uplink?: string;
+  /** Hosts whose tunnels are watched; without `vtepIp` none is. */
+  readonly peers: readonly TunnelPeer[];
   /** `auto`: the kernel datapath where the kernel has one, the userspace datapath else. */
   readonly datapath: 'auto' | 'netdev' | 'system';
 }
@@ -51,6 +53,10 @@ export interface SwitchDriver {
   onState(listener: (state: DriverState) => void): () => void;
   /** Something about the bridge's ports changed: look at {@link ports} again. */
   onPorts(listener: () => void): () => void;
+  /** States of the watched tunnels, by host; those of which nothing is known yet are left out. */
+  tunnels(): readonly TunnelState[];
+  /** Calls back when {@link tunnels} are others. Returns the function that ends the listening. */
+  onTunnels(listener: () => void): () => void;
   /**
    * Make the bridge, its tunnel port, its uplink and its controllers as wanted, in one step; what is so already is left alone.
    * Rejects with `agent.bridge.foreign`, `agent.port.failed`.

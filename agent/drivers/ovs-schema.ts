@@ -49,6 +49,8 @@ export const Interface = defineTable('Interface', {
   ofport_request: 'integer?',
   error: 'string?',
   external_ids: 'map',
+  bfd: 'map',
+  bfd_status: 'map',
 });
 
 export const Controller = defineTable('Controller', {
@@ -72,8 +74,11 @@ const Key = {
 
 /** On the bridge: which agent made it. */
 export const HOST_KEY = 'weft-host';
-/** On a port: `tunnel` or `uplink`; on a QoS: `queues`. */
+/** On a port: `tunnel`, `uplink` or `watch`; on a QoS: `queues`. */
 export const ROLE_KEY = 'weft-role';
+
+/** On a port that watches a tunnel: the host at its other end. */
+export const PEER_KEY = 'weft-peer';
 
 export function encodeRecord(record: AttachmentRecord): ReadonlyMap<string, string> {
   const pairs: [string, string | undefined][] = [

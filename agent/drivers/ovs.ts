@@ -6,6 +6,7 @@
  */
 import { existsSync } from 'node:fs';
 import { AgentError } from '../error.js';
+import type { TunnelState } from '../../rpc/index.js';
 import { runCommand } from '../linux/command.js';
 import type { Logger } from '../logger.js';
 import * as ovsdb from '../ovsdb/index.js';
@@ -26,6 +27,7 @@ import {
   HOST_KEY,
   Interface,
   OpenVSwitch,
+  PEER_KEY,
   Port,
   QoS,
   Queue,
@@ -87,6 +89,30 @@ export class OvsDriver implements SwitchDriver {
     const watched = new Set([Bridge.name, Port.name, Interface.name, QoS.name, Queue.name]);
     return this.client.onChange((changes) => {
       if (changes.some((change) => watched.has(change.table))) listener();
+    });
+  }
+
+  /** `state` is BFD's (RFC 5880 section 4.1); a session that never was up says nothing of the tunnel. */
+  tunnels(): readonly TunnelState[] {
+    const tunnels: TunnelState[] = [];
+    for (const { external_ids, bfd_status } of this.client.rows(Interface).values()) {
+      const host = external_ids.get(PEER_KEY);
+      const state = bfd_status.get('state');
+      if (host === undefined || state === undefined) continue;
+      const up = state === 'up';
+      if (up || Number(bfd_status.get('flap_count') ?? 0) > 0) tunnels.push({ host, up });
+    }
+    return tunnels.sort((a, b) => (a.host < b.host ? -1 : 1));
+  }
+
+  onTunnels(listener: () => void): () => void {
+    let before = JSON.stringify(this.tunnels());
+    return this.client.onChange((changes) => {
+      if (!changes.some((change) => change.table === Interface.name)) return;
+      const now = JSON.stringify(this.tunnels());
+      if (now === before) return;
+      before = now;
+      listener();
     });
   }
 
@@ -281,7 +307,7 @@ export class OvsDriver implements SwitchDriver {
       .filter((port) => !present.has(port.name))
       .map((port) => {
         this.refuseUsed(port.name);
-        return newPort(port.name, infrastructureColumns(port), port.role);
+        return newPort(port.name, infrastructureColumns(port), port.name);
       });
   }
 
@@ -298,9 +324,9 @@ export class OvsDriver implements SwitchDriver {
           ? []
           : [ovsdb.mutateReferences(Bridge, found.uuid, 'ports', 'delete', [old.uuid])];
       }
-      const { type, options, ofport_request, external_ids } = row;
       const columns = infrastructureColumns(port);
-      const same = sameValues({ type, options, ofport_request, external_ids }, columns);
+      const have = Object.keys(columns).map((name) => [name, row[name as keyof typeof row]]);
+      const same = sameValues(Object.fromEntries(have) as Record<string, unknown>, columns);
       return same ? [] : [ovsdb.update(Interface, uuid, columns)];
     });
   }

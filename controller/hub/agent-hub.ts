@@ -11,6 +11,7 @@ import {
   EndpointFollowed,
   EndpointRequest,
   HostEndpoints,
+  HostPeersChanged,
   HostQueuesChanged,
   Hub,
   type ParamsOf,
@@ -18,9 +19,10 @@ import {
   type ResultOf,
   Router,
   systemClock,
+  TunnelStates,
 } from '../../rpc/index.js';
 import type { FactChange } from '../model/facts.js';
-import { Agent, type AgentIdentity, admit } from './agents.js';
+import { Agent, type AgentIdentity, admit, describe } from './agents.js';
 import { acknowledgedByHome, deadline } from './attaching.js';
 import { Announcements } from './announcements.js';
 import { Arrivals } from './arrivals.js';
@@ -114,7 +116,10 @@ export class AgentHub {
   hosts(): HubHost[] {
     const names = new Set(this.#agents.keys());
     for (const { name } of this.#locations.hosts()) names.add(name);
-    return [...names].sort().map((host) => this.#describe(host));
+    return [...names].sort().map((host) => ({
+      ...describe(host, this.#agents.get(host), this.#locations.host(host)?.datapathId),
+      attached: this.#locations.attachedOn(host),
+    }));
   }
 
   /** Tells the agent of a host that `switches.queues` are others now; one that is away is told when it registers. */
@@ -123,6 +128,18 @@ export class AgentHub {
     if (agent?.connected !== true) return;
     const queues = [...this.options.switches.queues(host)];
     this.#hub.fanOut(HostQueuesChanged, { queues }, [agent.peer], 'queues');
+  }
+
+  /** Tells the agent of a host that `switches.peers` are others now; one that is away is told when it registers. */
+  peersChanged(host: string): void {
+    const agent = this.#agents.get(host);
+    if (agent?.connected !== true) return;
+    this.#hub.fanOut(
+      HostPeersChanged,
+      { peers: [...this.options.switches.peers(host)] },
+      [agent.peer],
+      'peers',
+    );
   }
 
   get connections(): number {
@@ -160,6 +177,10 @@ export class AgentHub {
         const detach = () => this.options.model.detach({ ...params, host });
         return { ...(await this.#announcements.whileDetaching(host, params.endpoint, detach)) };
       })
+      .notification(TunnelStates, ({ tunnels }, peer) => {
+        const agent = this.#agentOf.get(peer);
+        if (agent !== undefined) this.options.onTunnels?.(agent.identity.host, tunnels);
+      })
       .request(HostEndpoints, (_, call) => {
         const { host } = this.#agent(call).identity;
         return { endpoints: [...this.options.model.endpointsOfHost(host)] };
@@ -178,7 +199,9 @@ export class AgentHub {
     this.#remoteOf.delete(peer);
     const agent = this.#agentOf.get(peer);
     this.#agentOf.delete(peer);
-    if (agent === undefined || !agent.holdsLease) return;
+    if (agent === undefined) return;
+    if (this.#agents.get(agent.identity.host) === agent) this.options.onTunnels?.(agent.identity.host, []);
+    if (!agent.holdsLease) return;
     this.#tell({ event: 'host.disconnected', host: agent.identity.host, reason });
   }
 
@@ -294,6 +317,7 @@ export class AgentHub {
       stale: [...stale],
       held: [...accepted],
       queues: [...this.options.switches.queues(host)],
+      peers: [...this.options.switches.peers(host)],
     };
   }
 
@@ -392,29 +416,6 @@ export class AgentHub {
       agent?.retire();
       this.#agents.delete(key);
     }
-  }
-
-  #describe(host: string): HubHost {
-    const attached = this.#locations.attachedOn(host);
-    const agent = this.#agents.get(host);
-    const datapathId = agent?.identity.datapathId ?? this.#locations.host(host)?.datapathId;
-    const claimed = datapathId === undefined ? {} : { datapathId };
-    if (agent === undefined) return { host, state: 'unknown', connected: false, attached, ...claimed };
-    const { epoch, bridge, vtepIp, uplink } = agent.identity;
-    return {
-      host,
-      state: agent.holdsLease ? 'up' : 'down',
-      connected: agent.connected,
-      ...claimed,
-      bridge,
-      ...(vtepIp === undefined ? {} : { vtepIp }),
-      ...(uplink === undefined ? {} : { uplink }),
-      epoch,
-      remoteAddress: agent.remoteAddress,
-      ...(agent.holdsLease ? { leaseMs: Math.round(agent.leaseLeftMs) } : {}),
-      silentMs: Math.round(agent.silentMs),
-      attached,
-    };
   }
 
   #tell(event: HubEvent): void {

@@ -1,5 +1,6 @@
 import { AgentPing, type Clock, type Peer } from '../../rpc/index.js';
 import { HubError } from './errors.js';
+import type { HubHost } from './types.js';
 
 /** What an agent said of itself when it registered. */
 export interface AgentIdentity {
@@ -116,4 +117,29 @@ async function answersPing(peer: Peer): Promise<boolean> {
   } catch {
     return false;
   }
+}
+
+/** A host for status, by what its last agent said. */
+export function describe(
+  host: string,
+  agent: Agent | undefined,
+  claimed: string | undefined,
+): Omit<HubHost, 'attached'> {
+  const datapathId = agent?.identity.datapathId ?? claimed;
+  const datapath = datapathId === undefined ? {} : { datapathId };
+  if (agent === undefined) return { host, state: 'unknown', connected: false, ...datapath };
+  const { epoch, bridge, vtepIp, uplink } = agent.identity;
+  return {
+    host,
+    state: agent.holdsLease ? 'up' : 'down',
+    connected: agent.connected,
+    ...datapath,
+    bridge,
+    ...(vtepIp === undefined ? {} : { vtepIp }),
+    ...(uplink === undefined ? {} : { uplink }),
+    epoch,
+    remoteAddress: agent.remoteAddress,
+    ...(agent.holdsLease ? { leaseMs: Math.round(agent.leaseLeftMs) } : {}),
+    silentMs: Math.round(agent.silentMs),
+  };
 }

@@ -1,5 +1,5 @@
 /** What the hub needs of the model and of the switches, and what it tells. Narrow, so that tests stand in for either. */
-import type { Address, Clock, HostQueue, PeerLimits } from '../../rpc/index.js';
+import type { Address, Clock, HostQueue, PeerLimits, TunnelPeer, TunnelState } from '../../rpc/index.js';
 import type { Model } from '../model/types.js';
 
 export type HubModel = Pick<
@@ -52,6 +52,8 @@ export interface HubSwitches {
   waitForSync(datapathId: string, options: { readonly signal: AbortSignal }): Promise<void>;
   /** What the host is to have on its uplinks now. */
   queues(host: string): readonly HostQueue[];
+  /** Whose tunnels the host is to watch now; at most `MAX_WATCHED_PEERS`. */
+  peers(host: string): readonly TunnelPeer[];
   /** Resolves when the switch has a port of this name and facts know it; rejects when the signal aborts. */
   waitForPort(datapathId: string, name: string, options: { readonly signal: AbortSignal }): Promise<void>;
 }
@@ -70,6 +72,8 @@ export interface AgentHubOptions {
   readonly attachDeadlineMs?: number;
   readonly clock?: Clock;
   readonly onEvent?: (event: HubEvent) => void;
+  /** The whole truth of a host about the tunnels it watches; empty when its agent is gone, and nothing is known any more. */
+  readonly onTunnels?: (host: string, tunnels: readonly TunnelState[]) => void;
   /** Failures of our own: bugs, and a model that could not be written. */
   readonly onUnexpected?: (error: unknown, method: string) => void;
   /** An agent's connection could not be accepted; the hub goes on listening. */

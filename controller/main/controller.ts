@@ -89,6 +89,9 @@ export class WiredController implements Controller {
       },
       switches: this.#switches(),
       leaseMs: options.config.hub.leaseMs,
+      onPeers: (host) => {
+        this.#hub.peersChanged(host);
+      },
       logger: options.log.component('multicast'),
     });
     this.#hub = this.#makeHub();
@@ -236,6 +239,9 @@ export class WiredController implements Controller {
         if (state !== undefined) this.#multicast.agent(event.host, state);
         this.#events.next(log(logger, tellHubEvent(event)));
       },
+      onTunnels: (host, tunnels) => {
+        this.#multicast.tunnels(host, tunnels);
+      },
       onUnexpected: (err, method) => {
         logger.error({ event: 'hub.failure', method, err }, `${method} failed`);
       },
@@ -257,6 +263,7 @@ export class WiredController implements Controller {
       waitForSync: (datapathId, options) => this.#datapaths.waitForSync(datapathId, options),
       queues: (host) =>
         this.#datapaths.queuesOf(host).map((queue) => ({ ...queue, marks: [...queue.marks] })),
+      peers: (host) => this.#multicast.peers(host),
       waitForPort: (datapathId, name, { signal }) => this.#ports.wait(datapathId, name, signal),
     };
   }

@@ -64,7 +64,7 @@ export const TenantIntent = Type.Object(
     ),
     vnis: Type.Optional(
       text(
-        'VXLAN network identifiers that networks without a tag get theirs from, lowest free in the cluster first. Default: 4096-16777215',
+        'VXLAN network identifiers that networks without a tag get theirs from, lowest free in the cluster first. Default: 4096-16777214',
         '10001-12000',
       ),
     ),
@@ -94,9 +94,9 @@ export const NetworkIntent = Type.Object(
     tag: Type.Optional(
       Type.Integer({
         minimum: 1,
-        maximum: 0xffffff,
+        maximum: 0xfffffe,
         description:
-          "VLAN id (1-4094) or VXLAN network identifier (1-16777215), unique in the cluster; may be outside of the tenant's ranges. Allocated when absent",
+          "VLAN id (1-4094) or VXLAN network identifier (1-16777214), unique in the cluster; may be outside of the tenant's ranges. Allocated when absent",
         examples: [10001],
       }),
     ),

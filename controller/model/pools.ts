@@ -15,7 +15,8 @@ import type { Problems } from './problems.js';
 import type { ModelDefaults } from './types.js';
 
 export const MAX_VLAN = 4_094;
-export const MAX_VNI = 0xffffff;
+/** The last VNI, 0xffffff, is that of the ports by which hosts watch each other's tunnels. */
+export const MAX_VNI = 0xfffffe;
 
 /** VLAN 1 and 1002-1005 mean something of their own to many switches, so they are only used when somebody names them. */
 export const DEFAULTS: ModelDefaults = {
@@ -24,7 +25,7 @@ export const DEFAULTS: ModelDefaults = {
   allocationLength: 24,
   ipv6AllocationLength: 64,
   vlans: '2-1001,1006-4094',
-  vnis: '4096-16777215',
+  vnis: '4096-16777214',
 };
 
 export interface TenantPools {

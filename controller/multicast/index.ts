@@ -3,10 +3,11 @@ import type { ChannelListener } from '../channel/index.js';
 import type { FactInputs } from '../datapath/index.js';
 import type { Logger } from '../log.js';
 import type { MetricFamily } from '../metrics.js';
-import type { FactChange } from '../model/facts.js';
+import type { DistributionFact, FactChange } from '../model/facts.js';
 import type { Journal } from './journal.js';
 import { Liveness } from './liveness.js';
 import { DistributionPlanner, type PlannerSwitches, systemClock } from './planner.js';
+import { type WatchedPeer, WatchedPeers } from './watched-peers.js';
 
 export { Journal, type JournalValue } from './journal.js';
 
@@ -24,6 +25,8 @@ export interface MulticastServiceOptions {
   readonly switches: PlannerSwitches;
   /** Milliseconds; of agents. */
   readonly leaseMs: number;
+  /** `peers` of a host may be others now. */
+  readonly onPeers: (host: string) => void;
   readonly logger: Logger;
 }
 
@@ -31,13 +34,26 @@ export class MulticastService {
   readonly #options: MulticastServiceOptions;
   readonly #planner: DistributionPlanner;
   readonly #liveness: Liveness;
+  readonly #watched: WatchedPeers;
+  /** By watcher: hosts that it said something of. */
+  readonly #seen = new Map<string, ReadonlySet<string>>();
   readonly #ending: (() => void)[] = [];
 
   constructor(options: MulticastServiceOptions) {
     this.#options = options;
     const { channel, facts, journal, leaseMs, logger, switches } = options;
+    this.#watched = new WatchedPeers(options.onPeers);
     this.#planner = new DistributionPlanner({
-      distributions: facts.distributions,
+      distributions: {
+        set: (key: string, fact: DistributionFact) => {
+          this.#watched.distribution(key, fact);
+          return facts.distributions.set(key, fact);
+        },
+        delete: (key: string) => {
+          this.#watched.distribution(key, undefined);
+          return facts.distributions.delete(key);
+        },
+      },
       journal,
       switches,
       logger,
@@ -46,7 +62,10 @@ export class MulticastService {
     this.#liveness = new Liveness({
       startMs: leaseMs,
       clock: systemClock,
-      onChange: (host, down) => this.#planner.hostDown(host, down),
+      onChange: (host, down) => {
+        this.#watched.hostDown(host, down);
+        this.#planner.hostDown(host, down);
+      },
     });
     this.#ending.push(
       channel.onUp(({ datapathId }) => this.#liveness.session(datapathId, true)),
@@ -65,6 +84,7 @@ export class MulticastService {
       if (value === undefined) this.#liveness.removed(key);
       else this.#liveness.claimed(key, value.datapathId);
     }
+    this.#watched.facts(changes);
     this.#planner.facts(changes);
   }
 
@@ -72,9 +92,20 @@ export class MulticastService {
     this.#liveness.agent(host, state);
   }
 
-  /** What a host sees of the tunnel to another one; undefined: it does not watch it (any more). */
-  tunnel(watcher: string, host: string, up: boolean | undefined): void {
-    this.#liveness.tunnel(watcher, host, up);
+  /** Whose tunnels the host is to watch. */
+  peers(host: string): readonly WatchedPeer[] {
+    return this.#watched.peers(host);
+  }
+
+  /** The whole truth of a host about the tunnels that it watches; of those left out nothing is known. */
+  tunnels(watcher: string, states: readonly { readonly host: string; readonly up: boolean }[]): void {
+    const seen = new Set(states.map(({ host }) => host));
+    for (const host of this.#seen.get(watcher) ?? []) {
+      if (!seen.has(host)) this.#liveness.tunnel(watcher, host, undefined);
+    }
+    if (seen.size === 0) this.#seen.delete(watcher);
+    else this.#seen.set(watcher, seen);
+    for (const { host, up } of states) this.#liveness.tunnel(watcher, host, up);
   }
 
   metrics(): MetricFamily[] {

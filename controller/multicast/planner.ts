@@ -36,7 +36,7 @@ export interface PlannerSwitches {
 }
 
 export interface PlannerOptions {
-  readonly distributions: FactInputs['distributions'];
+  readonly distributions: Pick<FactInputs['distributions'], 'set' | 'delete'>;
   readonly journal: Pick<Journal, 'entries' | 'put' | 'delete' | 'flush'>;
   readonly switches: PlannerSwitches;
   readonly logger: Logger;

@@ -10,6 +10,8 @@ import {
   EndpointRequest,
   HostEndpoints,
   type RpcError,
+  type TunnelState,
+  TunnelStates,
 } from '../../rpc/index.js';
 import { until } from '../rpc/support.js';
 import { datapath, startHub } from './support.js';
@@ -551,6 +553,34 @@ t.test('queues are told at registration, and when they change', async (t) => {
   await until(() => h1.queues.length === 1, 'host.queues');
   t.strictSame([h1.queues, h2.queues], [[{ queues: [] }], []]);
 });
+
+t.test(
+  'peers are told at registration and when they change; an agent tells what became of the tunnels',
+  async (t) => {
+    const told: [string, readonly TunnelState[]][] = [];
+    const { agent, hub, switches } = await startHub(t, {
+      onTunnels: (host, tunnels) => told.push([host, tunnels]),
+    });
+    const peer = { host: 'h2', vtepIp: '10.254.0.2' };
+    switches.peersOf.set('h1', [peer]);
+    const h1 = await agent();
+    h1.peer.notify(TunnelStates, { tunnels: [{ host: 'h2', up: true }] }); // speaks for no host yet
+    t.match(await h1.register('h1'), { peers: [peer] });
+    switches.peersOf.set('h1', []);
+    hub.peersChanged('h1');
+    hub.peersChanged('nobody');
+    await until(() => h1.peers.length === 1, 'host.peers');
+    t.strictSame(h1.peers, [{ peers: [] }]);
+    h1.peer.notify(TunnelStates, { tunnels: [{ host: 'h2', up: false }] });
+    await until(() => told.length === 1, 'states');
+    h1.peer.close('gone');
+    await until(() => told.length === 2, 'nothing known any more');
+    t.strictSame(told, [
+      ['h1', [{ host: 'h2', up: false }]],
+      ['h1', []],
+    ]);
+  },
+);
 
 t.test('an endpoint that moves is taken down where it was', async (t) => {
   const { agent, model, switches } = await startHub(t);

@@ -12,10 +12,12 @@ import {
   EndpointChanged,
   EndpointFollowed,
   type HostQueue,
+  HostPeersChanged,
   HostQueuesChanged,
   type ParamsOf,
   Peer,
   Router,
+  type TunnelPeer,
 } from '../../rpc/index.js';
 import { ManualClock } from '../rpc/support.js';
 
@@ -169,6 +171,7 @@ export class FakeSwitches implements HubSwitches {
   readonly answers = new Map<string, Promise<SwitchAnswer> | SwitchAnswer>();
   readonly refused = new Map<string, RefusedEntry[]>();
   readonly queuesOf = new Map<string, HostQueue[]>();
+  readonly peersOf = new Map<string, TunnelPeer[]>();
   settlements = 0;
   #waiters = new Set<() => void>();
 
@@ -197,6 +200,8 @@ export class FakeSwitches implements HubSwitches {
     this.#wait(() => this.connection(datapathId) === 'ready', signal);
 
   queues: HubSwitches['queues'] = (host) => this.queuesOf.get(host) ?? [];
+
+  peers: HubSwitches['peers'] = (host) => this.peersOf.get(host) ?? [];
 
   waitForPort: HubSwitches['waitForPort'] = (datapathId, name, { signal }) =>
     this.#wait(() => this.ports.has(`${datapathId}/${name}`), signal);
@@ -227,6 +232,7 @@ export class FakeSwitches implements HubSwitches {
 export class TestAgent {
   readonly changes: ParamsOf<typeof EndpointChanged>[] = [];
   readonly queues: ParamsOf<typeof HostQueuesChanged>[] = [];
+  readonly peers: ParamsOf<typeof HostPeersChanged>[] = [];
   readonly followed: ParamsOf<typeof EndpointFollowed>[] = [];
   readonly detached: ParamsOf<typeof AgentDetach>[] = [];
   closed: string | undefined;
@@ -237,6 +243,7 @@ export class TestAgent {
     const router = new Router()
       .notification(EndpointChanged, (change) => agent.changes.push(change))
       .notification(HostQueuesChanged, (change) => agent.queues.push(change))
+      .notification(HostPeersChanged, (change) => agent.peers.push(change))
       .notification(EndpointFollowed, (followed) => agent.followed.push(followed));
     if (options.deaf !== true) {
       router

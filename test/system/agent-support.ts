@@ -15,9 +15,11 @@ import {
   Peer,
   Router,
   RpcError,
+  TunnelStates,
   type EndpointView,
   type Listener,
   type ParamsOf,
+  type TunnelPeer,
 } from '../../rpc/index.js';
 import { until, type Daemon, type Lab, type LabHost } from '../../topologies/lab/index.js';
 
@@ -27,6 +29,12 @@ export class FakeHub {
   readonly snapshots: ParamsOf<typeof AgentSnapshot>[] = [];
   readonly detached: ParamsOf<typeof EndpointDetach>[] = [];
   readonly deregistered: number[] = [];
+  /** By connection: whether the tunnels it watches are up, by host. */
+  readonly tunnels = new Map<Peer, Readonly<Record<string, boolean>>>();
+  /** Peers for the next registrations, by host. */
+  readonly watched = new Map<string, readonly TunnelPeer[]>();
+  /** By host: its connection. */
+  readonly peerOf = new Map<string, Peer>();
   readonly peers = new Set<Peer>();
   heartbeats = 0;
   leaseMs = 3_000;
@@ -76,11 +84,16 @@ export class FakeHub {
 
   private router(): Router {
     return new Router()
-      .request(AgentRegister, (params) => {
+      .request(AgentRegister, (params, { peer }) => {
         this.registrations.push(params);
+        this.peerOf.set(params.hostLabel, peer);
         const stale = this.stale;
         this.stale = [];
-        return { leaseMs: this.leaseMs, controllerId: 'fake', stale };
+        const peers = [...(this.watched.get(params.hostLabel) ?? [])];
+        return { leaseMs: this.leaseMs, controllerId: 'fake', stale, peers };
+      })
+      .notification(TunnelStates, ({ tunnels }, peer) => {
+        this.tunnels.set(peer, Object.fromEntries(tunnels.map(({ host, up }) => [host, up])));
       })
       .request(AgentHeartbeat, () => {
         this.heartbeats += 1;

@@ -145,10 +145,13 @@ export class LabHost extends LabNamespace {
   }
 
   /** Stop both daemons. The kernel keeps endpoint interfaces; every internal port disappears with the userspace datapath. */
-  async stopOvs(): Promise<void> {
+  async stopOvs(signal: NodeJS.Signals = 'SIGTERM'): Promise<void> {
     this.ready = false;
-    await this.switchDaemon?.stop();
-    await this.databaseServer?.stop();
+    await this.switchDaemon?.stop(signal);
+    await this.databaseServer?.stop(signal);
+    // Killed daemons leave the sockets by which `startOvs` knows that they are up.
+    for (const socket of ['db.sock', 'ovs-vswitchd.ctl'])
+      rmSync(join(this.runDirectory, socket), { force: true });
     this.switchDaemon = undefined;
     this.databaseServer = undefined;
   }
