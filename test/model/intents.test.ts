@@ -165,7 +165,7 @@ await t.test(
     const all = await problemsOf(
       applyText(
         model,
-        `${network('tag: 16777215\ngateway: 1.1.1.1')}\n---\nkind: Network\ntenant: a\nname: m\ntag: 16777215`,
+        `${network('tag: 16777214\ngateway: 1.1.1.1')}\n---\nkind: Network\ntenant: a\nname: m\ntag: 16777214`,
       ),
     );
     t.same(codes(all).sort(), ['network.gateway', 'network.tag.taken'], 'all mistakes at once');
