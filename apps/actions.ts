@@ -28,6 +28,11 @@ export function bucket(...actions: Action[]): Bucket {
   return { weight: 0, watchPort: Port.ANY, watchGroup: Group.ANY, actions };
 }
 
+/** A bucket that sends by a port, and counts only while that is up. Weight: 1 in a group of type select, else 0. */
+export function portBucket(port: number, weight: 0 | 1): Bucket {
+  return { weight, watchPort: port, watchGroup: Group.ANY, actions: [output(port)] };
+}
+
 /** A bucket of a group that executes one of its buckets. */
 export function selectBucket(...actions: Action[]): Bucket {
   return { ...bucket(...actions), weight: 1 };

@@ -8,6 +8,7 @@ export const EtherType = {
   vlan: 0x8100,
   ipv6: 0x86dd,
   serviceVlan: 0x88a8,
+  lldp: 0x88cc,
 } as const;
 
 export const IpProtocol = { igmp: 2, udp: 17, icmpv6: 58, pim: 103, sctp: 132 } as const;

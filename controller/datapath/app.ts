@@ -2,10 +2,12 @@
 import type { Change, Collection, Context, Derived, DeriveOptions, Index } from '../derive/index.js';
 import type {
   AddressSetFact,
+  AwaySwitchFact,
   DatapathId,
   DistributionFact,
   EndpointFact,
   FabricPortFact,
+  FloodPortFact,
   GroupFact,
   HostFact,
   LinkFact,
@@ -58,6 +60,10 @@ export interface Facts {
   readonly links: Collection<LinkFact>;
   /** By `<VLAN id>/<MAC>`. */
   readonly stations: Collection<StationFact>;
+  /** By `<class>/<datapathId>/<port number>`. */
+  readonly floodPorts: Collection<FloodPortFact>;
+  /** By datapath id; fabric switches only. */
+  readonly awaySwitches: Collection<AwaySwitchFact>;
   /** Networks by name of tenant. */
   readonly networksByTenant: Index<NetworkFact>;
   /** Endpoints by id of network. */

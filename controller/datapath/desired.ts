@@ -17,10 +17,12 @@ import {
 } from '../derive/index.js';
 import type {
   AddressSetFact,
+  AwaySwitchFact,
   DatapathId,
   DistributionFact,
   EndpointFact,
   FabricPortFact,
+  FloodPortFact,
   GroupFact,
   HostFact,
   LinkFact,
@@ -66,6 +68,8 @@ export interface FactInputs {
   readonly fabricPorts: Input<FabricPortFact>;
   readonly links: Input<LinkFact>;
   readonly stations: Input<StationFact>;
+  readonly floodPorts: Input<FloodPortFact>;
+  readonly awaySwitches: Input<AwaySwitchFact>;
 }
 
 /** What a rule emits. */
@@ -131,6 +135,8 @@ export class DesiredTables {
       fabricPorts: this.engine.input('fabric ports'),
       links: this.engine.input('links'),
       stations: this.engine.input('stations'),
+      floodPorts: this.engine.input('flood ports'),
+      awaySwitches: this.engine.input('away switches'),
     };
     this.#objectNames = new ObjectNames(this.facts);
     this.#facts = this.#declareFacts();
@@ -208,7 +214,8 @@ export class DesiredTables {
     const { engine, facts } = this;
     const { tenants, networks, endpoints, hosts } = facts;
     const { groups, addressSets, policies, rules, qosProfiles } = facts;
-    const { multicastReceivers, multicastRouters, distributions, fabricPorts, links, stations } = facts;
+    const { multicastReceivers, multicastRouters, distributions } = facts;
+    const { fabricPorts, links, stations, floodPorts, awaySwitches } = facts;
     const claims = engine.derive<HostFact, string>('claims', hosts, (context, host) => {
       if (host.datapathId !== undefined) context.emit(host.datapathId, host.name);
     });
@@ -233,6 +240,8 @@ export class DesiredTables {
       fabricPorts,
       links,
       stations,
+      floodPorts,
+      awaySwitches,
       networksByTenant: engine.index('networks by tenant', networks, ({ tenant }) => [tenant]),
       endpointsByNetwork: engine.index('endpoints by network', endpoints, ({ network }) => [network]),
       endpointsByHost: engine.index('endpoints by host', endpoints, ({ host }) =>

@@ -27,6 +27,23 @@ export interface LinkFact {
   readonly toPort: number;
 }
 
+/**
+ * A port of a link that floods the frames of a class of VLANs; key: `<class>/<datapathId>/<port number>`. Flooded frames travel a link
+ * when both of its ports do. Written by the planner of flood trees (`controller/fabric/flood-planner.ts`), which sees to it that
+ * whatever the switches hold by now, flooded frames never meet a loop.
+ */
+export interface FloodPortFact {
+  /** 0 to 7. */
+  readonly treeClass: number;
+  readonly datapathId: DatapathId;
+  readonly port: number;
+}
+
+/** A fabric switch that has no connection; key: its datapath id. It forwards on as it was told, if it lives. */
+export interface AwaySwitchFact {
+  readonly datapathId: DatapathId;
+}
+
 /** A station at an edge port; key: `<VLAN id>/<MAC, 12 hexadecimal digits>`. */
 export interface StationFact {
   /** VLAN id of its frames; 0: untagged. */

@@ -43,6 +43,8 @@ function inputs(): { facts: FactInputs; engine: Engine } {
     fabricPorts: engine.input('fabric ports'),
     links: engine.input('links'),
     stations: engine.input('stations'),
+    floodPorts: engine.input('flood ports'),
+    awaySwitches: engine.input('away switches'),
   };
   return { facts, engine };
 }

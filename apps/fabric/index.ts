@@ -1,0 +1,10 @@
+/** The apps of fabric switches, and the pipeline their entries are for. README.md says what each does. */
+import type { App } from '../../controller/datapath/app.js';
+import { flooding } from './flooding.js';
+import { paths } from './paths.js';
+import { ports } from './ports.js';
+import { stations } from './stations.js';
+
+export { pipeline as fabricPipeline, TREE_CLASSES } from './pipeline.js';
+
+export const fabricApps: readonly App[] = [ports, stations, paths, flooding];
