@@ -3,9 +3,10 @@ import type { ChannelListener } from '../channel/index.js';
 import type { FactInputs } from '../datapath/index.js';
 import type { Logger } from '../log.js';
 import type { MetricFamily } from '../metrics.js';
-import type { DistributionFact, FactChange } from '../model/facts.js';
+import type { DatapathId, DistributionFact, FactChange } from '../model/facts.js';
 import type { Journal } from './journal.js';
 import { Liveness } from './liveness.js';
+import { Membership, type MembershipSwitch } from './membership.js';
 import { DistributionPlanner, type PlannerSwitches, systemClock } from './planner.js';
 import { type WatchedPeer, WatchedPeers } from './watched-peers.js';
 
@@ -17,9 +18,11 @@ export type AgentState = 'up' | 'disconnected' | 'down';
 export interface MulticastServiceOptions {
   /** Open. Closed with the service. */
   readonly journal: Journal;
-  readonly channel: Pick<ChannelListener, 'sessions' | 'onPacketIn' | 'onUp' | 'onDown'>;
-  /** Inputs that are written here, and by nobody else. */
-  readonly facts: Pick<FactInputs, 'multicastReceivers' | 'multicastRouters' | 'distributions'>;
+  readonly channel: Pick<ChannelListener, 'onPacketIn' | 'onUp' | 'onDown'> & {
+    readonly sessions: ReadonlyMap<DatapathId, MembershipSwitch>;
+  };
+  /** Inputs that are written here, and by nobody else; ports are read. */
+  readonly facts: Pick<FactInputs, 'multicastReceivers' | 'multicastRouters' | 'distributions' | 'ports'>;
   /** Facts have changed: they are derived and sent soon. */
   readonly schedule: () => void;
   readonly switches: PlannerSwitches;
@@ -32,6 +35,7 @@ export interface MulticastServiceOptions {
 
 export class MulticastService {
   readonly #options: MulticastServiceOptions;
+  readonly #membership: Membership;
   readonly #planner: DistributionPlanner;
   readonly #liveness: Liveness;
   readonly #watched: WatchedPeers;
@@ -58,6 +62,14 @@ export class MulticastService {
       switches,
       logger,
       startMs: leaseMs,
+    });
+    this.#membership = new Membership({
+      journal,
+      channel,
+      facts,
+      schedule: options.schedule,
+      changed: (change) => this.#planner.receivers([change]),
+      logger,
     });
     this.#liveness = new Liveness({
       startMs: leaseMs,
@@ -86,6 +98,7 @@ export class MulticastService {
     }
     this.#watched.facts(changes);
     this.#planner.facts(changes);
+    this.#membership.facts(changes);
   }
 
   agent(host: string, state: AgentState): void {
@@ -109,11 +122,12 @@ export class MulticastService {
   }
 
   metrics(): MetricFamily[] {
-    return this.#planner.metrics();
+    return [...this.#membership.metrics(), ...this.#planner.metrics()];
   }
 
   async close(): Promise<void> {
     for (const end of this.#ending.splice(0)) end();
+    this.#membership.close();
     this.#liveness.close();
     this.#planner.close();
     await this.#options.journal.close();
