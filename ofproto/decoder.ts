@@ -3,6 +3,7 @@ import { messageTypeName, readMessage } from './codec/messages.js';
 import { HEADER_LENGTH, MAX_MESSAGE_LENGTH, OFP_VERSION } from './constants.js';
 import { BadRequestCode, ErrorType, errorName, HelloFailedCode } from './errors.js';
 import type { Message } from './messages.js';
+import { PacketInView } from './packet-in-view.js';
 import { Malformed, Reader } from './wire/reader.js';
 
 /** The eight bytes at the start of every message. */
@@ -47,6 +48,8 @@ export class DecodeError extends Error {
 export interface DecoderEvents {
   message(message: Message): void;
   malformed(error: DecodeError): void;
+  /** Looks at packet-ins before they are decoded; true: it is dealt with, and `message` does not get it. */
+  packetIn?(packetIn: PacketInView): boolean;
 }
 
 export interface DecoderOptions {
@@ -58,6 +61,8 @@ const QUOTED = 64;
 const INITIAL_BUFFER = 4096;
 const HELLO = 0;
 const ERROR = 1;
+const EXPERIMENTER = 4;
+const PACKET_IN = 10;
 const EMPTY = new Uint8Array(0);
 const EMPTY_VIEW = new DataView(EMPTY.buffer);
 
@@ -70,6 +75,7 @@ const EMPTY_VIEW = new DataView(EMPTY.buffer);
 export class Decoder {
   private readonly maxMessageLength: number;
   private readonly reader = new Reader(EMPTY);
+  private readonly packetInView = new PacketInView();
   /** The start of an unfinished message is in its first `held` bytes. */
   private partial = EMPTY;
   private held = 0;
@@ -145,6 +151,8 @@ export class Decoder {
     // An idle connection must not keep the last chunk alive.
     this.reader.bytes = EMPTY;
     this.reader.view = EMPTY_VIEW;
+    this.packetInView.bytes = EMPTY;
+    this.packetInView.view = EMPTY_VIEW;
     return offset;
   }
 
@@ -165,6 +173,15 @@ export class Decoder {
       }
       const end = offset + length;
       if (end > bytes.length) return offset;
+      if (
+        (number === PACKET_IN || number === EXPERIMENTER) &&
+        this.events.packetIn !== undefined &&
+        this.packetInView.read(bytes, view, offset, end) &&
+        this.events.packetIn(this.packetInView)
+      ) {
+        offset = end;
+        continue;
+      }
       reader.bytes = bytes;
       reader.view = view;
       reader.offset = offset;

@@ -29,6 +29,7 @@ export {
   type Prerequisite,
 } from './oxm/field.js';
 export { findOxm, type Match, type MatchSpec, matchOf, type Oxm, oxm } from './oxm/oxm.js';
+export { PacketInView } from './packet-in-view.js';
 export { F, type FieldName, fieldByName } from './oxm/registry.js';
 export type * from './structures.js';
 export { formatActions, formatInstructions } from './text/actions.js';

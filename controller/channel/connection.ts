@@ -1,5 +1,5 @@
 import type { Socket } from 'node:net';
-import type { DecodeError, ErrorMessage, Message } from '../../ofproto/index.js';
+import type { DecodeError, ErrorMessage, Message, PacketInView } from '../../ofproto/index.js';
 import { Decoder, Encoder, encode, OFP_VERSION } from '../../ofproto/index.js';
 import type { ChannelOptions } from './options.js';
 import { ReadGate } from './read-gate.js';
@@ -7,6 +7,8 @@ import { ReadGate } from './read-gate.js';
 /** Who gets what comes in. Replaced once, when the handshake is over. */
 export interface Receiver {
   message(message: Message): void;
+  /** Looks at packet-ins before they are decoded; true: it is dealt with, and `message` does not get it. Absent: all are decoded. */
+  packetIn?(packetIn: PacketInView): boolean;
   /** A message with this xid could not be parsed; it has been answered and counted. */
   malformed(error: DecodeError): void;
   /** The write queue is below the high-water mark again. */
@@ -79,6 +81,7 @@ export class Connection {
         if (!this.#closed) this.#deliver(message);
       },
       malformed: (error) => this.#malformed(error),
+      packetIn: (packetIn) => this.#glance(packetIn),
     });
     socket.setNoDelay(true);
     socket.on('data', (bytes: Buffer) => this.#read(bytes));
@@ -101,6 +104,15 @@ export class Connection {
     if (this.#closed) return false;
     this.#cork();
     this.#encoder.append(message);
+    this.counters.messagesOut += 1;
+    return this.#queued();
+  }
+
+  /** Queues a packet-out; see `Encoder.appendPacketOut`. */
+  sendPacketOut(head: Uint8Array, packet: Uint8Array, from: number, to: number): boolean {
+    if (this.#closed) return false;
+    this.#cork();
+    this.#encoder.appendPacketOut(head, packet, from, to);
     this.counters.messagesOut += 1;
     return this.#queued();
   }
@@ -144,11 +156,27 @@ export class Connection {
     try {
       this.receiver.message(message);
     } catch (error) {
-      const { remoteAddress } = this;
-      const fields = { event: 'channel.fault', remoteAddress, message: message.type, err: error };
-      this.#options.logger.error(fields, 'a message could not be handled');
-      this.close(`internal error while handling ${message.type}`);
+      this.#fault(message.type, error);
     }
+  }
+
+  #fault(type: string, error: unknown): void {
+    const { remoteAddress } = this;
+    const fields = { event: 'channel.fault', remoteAddress, message: type, err: error };
+    this.#options.logger.error(fields, 'a message could not be handled');
+    this.close(`internal error while handling ${type}`);
+  }
+
+  #glance(packetIn: PacketInView): boolean {
+    if (this.receiver.packetIn === undefined || this.#closed) return false;
+    let done = true;
+    try {
+      done = this.receiver.packetIn(packetIn);
+    } catch (error) {
+      this.#fault('packet_in', error);
+    }
+    if (done) this.counters.messagesIn += 1;
+    return done;
   }
 
   #malformed(error: DecodeError): void {

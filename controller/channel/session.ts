@@ -9,6 +9,7 @@ import type {
   MultipartRequest,
   MultipartType,
   NxPacketIn2,
+  PacketInView,
   PacketIn,
   PortDescription,
   PortStatus,
@@ -106,6 +107,17 @@ export interface SwitchSession {
    * @throws MessageTooLong of the codec
    */
   send(message: Message): boolean;
+  /**
+   * Queues a packet-out, encoded but for its packet, which are the bytes of `packet` from `from` up to `to`. Otherwise as `send`; for
+   * those who send one for every packet-in.
+   * @throws MessageTooLong of the codec
+   */
+  sendPacketOut(head: Uint8Array, packet: Uint8Array, from: number, to: number): boolean;
+  /**
+   * Hands packet-ins of this switch to `look` before they are decoded; what it returns true for is dealt with and nobody else hears of
+   * it. Limits of packet-ins apply before it. One at a time; `undefined` ends it.
+   */
+  interceptPacketIns(look: ((packetIn: PacketInView) => boolean) | undefined): void;
   /** Resolves when the write queue is below the high-water mark; rejects when the session closes. */
   writable(): Promise<void>;
   /**

@@ -5,6 +5,7 @@ import type {
   FeaturesReply,
   Message,
   MultipartRequest,
+  PacketInView,
   PortDescription,
   SwitchDescription,
 } from '../../ofproto/index.js';
@@ -59,6 +60,9 @@ export class Session implements SwitchSession, Receiver {
   #roundTripMs: number | undefined;
   #unsolicitedErrors = 0;
   #packetInsInProgress = 0;
+  #intercept: ((packetIn: PacketInView) => boolean) | undefined;
+  /** The packet-in that comes next has passed the gate already. */
+  #judged = false;
 
   constructor(
     datapathId: DatapathId,
@@ -152,6 +156,14 @@ export class Session implements SwitchSession, Receiver {
     return this.#connection.send(message);
   }
 
+  sendPacketOut(head: Uint8Array, packet: Uint8Array, from: number, to: number): boolean {
+    return this.#connection.sendPacketOut(head, packet, from, to);
+  }
+
+  interceptPacketIns(look: ((packetIn: PacketInView) => boolean) | undefined): void {
+    this.#intercept = look;
+  }
+
   writable(): Promise<void> {
     return new Promise((resolve, reject) => {
       if (!this.open) reject(closedError('waiting to write', 'closed'));
@@ -197,7 +209,17 @@ export class Session implements SwitchSession, Receiver {
     }
   }
 
+  packetIn(packetIn: PacketInView): boolean {
+    if (this.#intercept === undefined) return false;
+    const { readGate, receivedAt } = this.#connection;
+    if (this.#gate.judge(packetIn.inPort, readGate.overtime, receivedAt) !== 'deliver') return true;
+    // Not before the gate: what it drops must cost nothing.
+    this.#judged = !this.#intercept(packetIn);
+    return !this.#judged;
+  }
+
   malformed(error: DecodeError): void {
+    this.#judged = false;
     this.#requests.malformed(error.xid, error.message);
     this.#options.logger.warn(
       { event: 'switch.malformed', ...this.#who(), xid: error.xid, problem: error.message },
@@ -220,9 +242,12 @@ export class Session implements SwitchSession, Receiver {
 
   #packetIn(message: PacketInMessage): void {
     const { readGate, receivedAt } = this.#connection;
-    const match = message.type === 'packet_in' ? message.match : (message.metadata ?? []);
-    const verdict = this.#gate.judge(findOxm(match, F.in_port)?.value, readGate.overtime, receivedAt);
-    if (verdict !== 'deliver') return;
+    if (this.#judged) this.#judged = false;
+    else {
+      const match = message.type === 'packet_in' ? message.match : (message.metadata ?? []);
+      const verdict = this.#gate.judge(findOxm(match, F.in_port)?.value, readGate.overtime, receivedAt);
+      if (verdict !== 'deliver') return;
+    }
     const progress = this.#emit('packetIn', this, message);
     if (!progress) return;
     this.#packetInsInProgress += 1;

@@ -130,6 +130,7 @@ export class FabricService {
     for (const change of changes) this.#portChanged(datapathId, change);
     const over = new AbortController();
     this.#sessions.set(session, over);
+    session.interceptPacketIns((packetIn) => this.#frames.packetIn(session, packetIn));
     schedule();
     waitForSync(datapathId, { signal: over.signal }).then(
       () => {
@@ -158,7 +159,7 @@ export class FabricService {
     this.#options.schedule();
   }
 
-  /** A probe, or the frame of a station that its switch does not know there. */
+  /** A probe, or the frame of a station that its switch does not know there, if it was not intercepted. */
   packetIn(session: FabricSession, message: PacketInMessage): void {
     const plain = message.type === 'packet_in';
     const inPort = findOxm(plain ? message.match : (message.metadata ?? []), F.in_port)?.value;
@@ -195,6 +196,7 @@ export class FabricService {
 
   #end(session: FabricSession): void {
     this.#sessions.get(session)?.abort();
+    session.interceptPacketIns(undefined);
     this.#sessions.delete(session);
   }
 

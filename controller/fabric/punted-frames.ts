@@ -2,7 +2,7 @@
  * Frames that edge switches send here because they do not know the station that sent them: learned from, and sent back behind the
  * table that did not know it. All of it happens once per packet, so there is nothing here that need not be.
  */
-import { type Action, packetOut } from '../../ofproto/index.js';
+import { type Action, encode, type PacketInView, packetOut } from '../../ofproto/index.js';
 import type { DatapathId } from '../model/facts.js';
 import { LLDP_ETHERTYPE } from './lldp.js';
 import { type StationPlace, type Stations, stationPlace } from './stations.js';
@@ -24,7 +24,6 @@ export class PuntedFrames {
   readonly #options: PuntedFramesOptions;
   /** Edge ports, by switch and number. */
   readonly #places = new Map<DatapathId, Map<number, StationPlace>>();
-  readonly #actions: (readonly Action[] | undefined)[] = [];
 
   constructor(options: PuntedFramesOptions) {
     this.#options = options;
@@ -48,12 +47,30 @@ export class PuntedFrames {
     }
   }
 
+  /** A packet-in as it lies in the input; false: it is not for here. */
+  packetIn(session: FabricSession, { bytes, view, inPort, frameStart, frameEnd }: PacketInView): boolean {
+    this.#frame(session, inPort, bytes, view, frameStart, frameEnd);
+    return true;
+  }
+
   frame(session: FabricSession, inPort: number, frame: Uint8Array): void {
-    const { stations, lldp, reinjection } = this.#options;
-    if (frame.length < ETHERNET_HEADER) return;
-    const etherType = u16(frame, 12);
+    const view = new DataView(frame.buffer, frame.byteOffset, frame.length);
+    this.#frame(session, inPort, frame, view, 0, frame.length);
+  }
+
+  #frame(
+    session: FabricSession,
+    inPort: number,
+    bytes: Uint8Array,
+    view: DataView,
+    start: number,
+    end: number,
+  ): void {
+    if (end - start < ETHERNET_HEADER) return;
+    const { stations, lldp } = this.#options;
+    const etherType = view.getUint16(start + 12);
     if (etherType === LLDP_ETHERTYPE) {
-      lldp(session.datapathId, inPort, frame);
+      lldp(session.datapathId, inPort, bytes.slice(start, end));
       return;
     }
     const place = this.#places.get(session.datapathId)?.get(inPort);
@@ -61,20 +78,22 @@ export class PuntedFrames {
       stations.counters.notEdge++;
       return;
     }
-    const vlan = vlanOf(frame, etherType);
-    const source = u16(frame, 6) * 0x1_0000_0000 + u16(frame, 8) * 0x1_0000 + u16(frame, 10);
+    let vlan = 0;
+    // The outer tag; a priority tag has 0, as a frame without a tag.
+    if (etherType === EtherType.vlan || etherType === EtherType.serviceVlan) {
+      if (end - start < ETHERNET_HEADER + 2) return;
+      vlan = view.getUint16(start + ETHERNET_HEADER) & 0xfff;
+    }
+    const source = view.getUint16(start + 6) * 0x1_0000_0000 + view.getUint32(start + 8);
     if (stations.seen(place, vlan, source) === 'refused') return;
     stations.counters.reinjected++;
-    const actions = (this.#actions[vlan] ??= reinjection(vlan));
-    session.send(packetOut({ xid: 0, inPort, actions, data: frame }));
+    session.sendPacketOut(place.heads.get(vlan) ?? this.#head(place, vlan), bytes, start, end);
+  }
+
+  #head(place: StationPlace, vlan: number): Uint8Array {
+    const actions = this.#options.reinjection(vlan);
+    const head = Uint8Array.from(encode(packetOut({ inPort: place.port, actions })));
+    place.heads.set(vlan, head);
+    return head;
   }
 }
-
-/** The VLAN id of the outer tag; a priority tag has 0, as a frame without a tag. */
-function vlanOf(frame: Uint8Array, etherType: number): number {
-  if (etherType !== EtherType.vlan && etherType !== EtherType.serviceVlan) return 0;
-  return frame.length < ETHERNET_HEADER + 2 ? 0 : u16(frame, ETHERNET_HEADER) & 0xfff;
-}
-
-const u16 = (bytes: Uint8Array, offset: number): number =>
-  ((bytes[offset] ?? 0) << 8) | (bytes[offset + 1] ?? 0);

@@ -11,6 +11,8 @@ export interface Station extends StationFact {
   readonly place: StationPlace;
   /** Of the clock. */
   lastSeen: number;
+  /** A frame of it came in since `lastSeen` was looked at; a flag, because to read the clock for each frame takes its time. */
+  heard: boolean;
   /** Packets its entry had counted when it was read last. */
   packets: number;
   moves: number;
@@ -24,6 +26,8 @@ export interface StationPlace {
   readonly datapathId: DatapathId;
   readonly port: number;
   readonly stations: Set<Station>;
+  /** Packet-outs that send frames from there on, without their packet, by VLAN id. */
+  readonly heads: Map<number, Uint8Array>;
   /** It was told that no more stations are learned here. */
   full: boolean;
 }
@@ -32,6 +36,7 @@ export const stationPlace = (datapathId: DatapathId, port: number): StationPlace
   datapathId,
   port,
   stations: new Set(),
+  heads: new Map(),
   full: false,
 });
 
@@ -96,19 +101,24 @@ export class Stations {
     const known = this.#vlans[vlan]?.get(mac);
     if (known === undefined) return this.#learn(place, vlan, mac);
     if (known.place !== place) return this.#move(known, place);
-    known.lastSeen = this.#options.clock.now();
+    known.heard = true;
     return 'known';
   }
 
   /** Its entry has counted that many packets by now. */
   counted(station: Station, packets: number): void {
-    if (packets !== station.packets) station.lastSeen = this.#options.clock.now();
+    if (packets !== station.packets) station.heard = true;
     station.packets = packets;
   }
 
   /** Forgets one whose entry has not counted for too long. True if it is forgotten. */
   age(station: Station): boolean {
     const { clock, settings } = this.#options;
+    if (station.heard) {
+      station.heard = false;
+      station.lastSeen = clock.now();
+      return false;
+    }
     if (clock.now() - station.lastSeen < settings.stationIdleMs) return false;
     this.counters.aged++;
     this.#forget(station);
@@ -199,7 +209,16 @@ export class Stations {
     const { datapathId, port } = place;
     const { vlan, mac, number } = station;
     const key = `${vlan}/${mac.toString(16).padStart(12, '0')}`;
-    const put: Station = { ...station, key, datapathId, port, place, lastSeen: now, packets: 0 };
+    const put: Station = {
+      ...station,
+      key,
+      datapathId,
+      port,
+      place,
+      lastSeen: now,
+      heard: false,
+      packets: 0,
+    };
     let macs = this.#vlans[vlan];
     if (macs === undefined) this.#vlans[vlan] = macs = new Map();
     macs.set(mac, put);

@@ -8,7 +8,7 @@ import { Numbers } from './numbers.js';
 /** What of a session is needed here. */
 export type FabricSession = Pick<
   SwitchSession,
-  'datapathId' | 'ports' | 'open' | 'xid' | 'send' | 'multipart'
+  'datapathId' | 'ports' | 'open' | 'xid' | 'send' | 'sendPacketOut' | 'interceptPacketIns' | 'multipart'
 >;
 
 export interface SwitchPortState {

@@ -4,8 +4,18 @@ import t from 'tap';
 import type { Test } from 'tap';
 import type { ChannelOptions, SwitchSession } from '../../controller/channel/index.js';
 import { ChannelListener } from '../../controller/channel/index.js';
-import type { ErrorMessage, PacketIn } from '../../ofproto/index.js';
-import { BadRequestCode, ErrorType, F, HelloFailedCode, NO_BUFFER, oxm } from '../../ofproto/index.js';
+import type { ErrorMessage, Message, PacketIn } from '../../ofproto/index.js';
+import {
+  BadRequestCode,
+  ErrorType,
+  encode,
+  F,
+  HelloFailedCode,
+  NO_BUFFER,
+  output,
+  oxm,
+  packetOut,
+} from '../../ofproto/index.js';
 import { EmulatedFleet, EmulatedSwitch } from '../../topologies/emulated/index.js';
 import { waitFor } from '../support/wait-for.js';
 import { ScriptedPeer } from './peer.js';
@@ -332,6 +342,43 @@ t.test('packet-ins are limited per switch and per port, and counted', async (t) 
   await waitFor('the quiet port is heard', () => ports.includes(2));
   t.equal(ports.filter((port) => port === 1).length, 10);
   t.match(session.counters.packetIns, { delivered: 11, overPortRate: 90, overSwitchRate: 0 });
+});
+
+t.test('packet-ins are intercepted within the same limits, one by one', async (t) => {
+  const packetInRate = { perSwitch: { perSecond: 1, burst: 50 }, perPort: { perSecond: 1, burst: 10 } };
+  const { listener, controller } = await startListener(t, { packetInRate });
+  const told: number[] = [];
+  const seen: number[] = [];
+  listener.onPacketIn((_session, message) => {
+    if (message.type === 'packet_in') told.push(Number(message.match[0]?.value));
+  });
+  const emulated = await EmulatedSwitch.connect({ controller, datapathId: ONE });
+  t.teardown(() => emulated.stop());
+  const answers: Message[] = [];
+  emulated.onMessage((message) => answers.push(message));
+  const session = await sessionOf(listener, ONE);
+  const head = encode(packetOut({ inPort: 1, actions: [output(7)] })).slice();
+  session.interceptPacketIns(({ inPort, bytes, frameStart, frameEnd }) => {
+    seen.push(inPort);
+    if (inPort === 1) session.sendPacketOut(head, bytes, frameStart, frameEnd);
+    return inPort === 1;
+  });
+  for (let i = 0; i < 100; i++) emulated.send(packetIn(1));
+  emulated.send(packetIn(2));
+  await waitFor('what was left to others', () => told.length > 0);
+  t.same(told, [2]);
+  t.same(seen, [...Array<number>(10).fill(1), 2]);
+  t.match(session.counters.packetIns, { delivered: 11, overPortRate: 90, overSwitchRate: 0 });
+  const packetOuts = await waitFor('answers', () => {
+    const found = answers.filter(({ type }) => type === 'packet_out');
+    return found.length === 10 && found;
+  });
+  t.match(packetOuts[0], { inPort: 1, actions: [{ type: 'output', port: 7 }], data: packetIn(1).data });
+  session.interceptPacketIns(() => {
+    throw new Error('a fault');
+  });
+  emulated.send(packetIn(3));
+  await waitFor('the end of the connection', () => !session.open);
 });
 
 const UNLIMITED = {

@@ -13,6 +13,8 @@ import type { Input } from '../../controller/derive/index.js';
 import type { FabricPortFact, HostFact, LinkFact, StationFact } from '../../controller/model/facts.js';
 import type { SwitchPort } from '../../controller/datapath/desired.js';
 import {
+  decode,
+  Encoder,
   type FlowStats,
   F,
   type Message,
@@ -246,6 +248,12 @@ export class SimulatedSession {
       ports: this.ports,
       xid: () => ++xid,
       send: (message: Message) => this.#sent(message),
+      sendPacketOut: (head: Uint8Array, packet: Uint8Array, from: number, to: number) => {
+        const encoder = new Encoder();
+        encoder.appendPacketOut(head, packet, from, to);
+        return this.#sent(decode(encoder.take()));
+      },
+      interceptPacketIns: () => {},
       multipart: () =>
         Promise.resolve({
           type: 'multipart_reply',
