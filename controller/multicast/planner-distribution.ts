@@ -7,22 +7,16 @@
  * meanwhile; so at no instant is there a loop, a second copy, or a missing one. What that rests on:
  *
  * - Senders use a tree only after each of its hosts has acknowledged its relays.
- * - Relays go only after each sender has acknowledged another tree and packets on their way have had `GRACE_MS`.
- * - A colour is used for another tree only after that. One that nobody has sent with is free at once.
- * - A host that does not acknowledge is left out of the tree. What it still holds of older trees cannot do harm: it is nobody's neighbour in trees in
- *   use, so what it sends with their colours is taken at their roots at most.
+ * - Relays go only after each host has acknowledged that senders use another tree, and packets on their way have had `GRACE_MS`.
+ * - A colour is used again only after each host has acknowledged that its relays are gone. One that nobody has sent with is free at once.
+ * - A host that does not acknowledge in time is left out of trees until it has acknowledged all there is. What it still holds of older trees can do no
+ *   harm then: it is nobody's neighbour, so what it sends with a colour that is used again is taken at the root at most.
  */
 import { distributionTree, seedOf, type Tree } from '../trees/index.js';
 import type { DistributionFact, DistributionTree, MulticastGroup, TreeColour } from '../model/facts.js';
 
 /** How long a packet may be on its way over a tree, in queues included. */
 const GRACE_MS = 1_000;
-
-/** How long a host may take to acknowledge relays before it is left out of the tree. */
-const RELAYS_MS = 3_000;
-
-/** How long senders that do not answer are waited for before relays that they may use go. */
-const SENDERS_MS = 1_000;
 
 /** Milliseconds that a record may take to become durable; a store that is lost must not keep failed relays in use. */
 const FLUSH_MS = 1_000;
@@ -49,18 +43,16 @@ export interface DistributionEnvironment {
   wanted(inTree: boolean): Wanted | undefined;
   /** Whether a host cannot be used: it is down, or does not acknowledge what it is sent. */
   lost(host: number): boolean;
-  /** Who may send. */
-  senders(): readonly number[];
   /** Puts the fact, or (undefined) takes it away. */
   write(fact: DistributionFact | undefined): void;
   record(record: DistributionRecord | undefined): void;
   flush(): Promise<void>;
   /**
-   * Settles what was written, and resolves with those of the hosts that have not acknowledged it after that time; a while after the start, when they
-   * may not have connected again, they get longer.
+   * Settles what was written, and resolves with those of the hosts (default: all that are not lost) that have not acknowledged it in time. Those that are
+   * lost meanwhile are not waited for.
    */
-  silent(hosts: readonly number[], milliseconds: number): Promise<readonly number[]>;
-  /** These hosts did not acknowledge: from now on they are lost, until they do. */
+  silent(hosts?: readonly number[]): Promise<readonly number[]>;
+  /** These hosts did not acknowledge: from now on they are lost, until they have acknowledged everything. */
   lose(hosts: readonly number[]): void;
   /** Runs once, after that time. */
   after(milliseconds: number, run: () => void): void;
@@ -78,8 +70,10 @@ interface Standing extends Wanted {
 export class Distribution {
   #sending: Standing | undefined;
   #preparing: Standing | undefined;
-  /** Not in use any more, and not yet gone. */
+  /** Not in use any more; their relays stand. */
   readonly #leaving = new Set<Standing>();
+  /** Their relays may still be on some host; their colours are not free. */
+  readonly #leftovers = new Set<Standing>();
   /** What senders change to is being written down. */
   #committing = false;
   #ended = false;
@@ -122,7 +116,7 @@ export class Distribution {
       this.#write();
     }
     if (isSame(this.#sending, wanted)) {
-      if (this.#sending === undefined && this.#leaving.size === 0) this.#finish();
+      if (this.#sending === undefined && !this.#isLeaving) this.#finish();
       return;
     }
     if (wanted === undefined) {
@@ -131,7 +125,7 @@ export class Distribution {
     }
     const urgent = this.#sending !== undefined && this.#isBroken(this.#sending);
     const colour = this.#freeColour();
-    if (colour === undefined || (this.#leaving.size > 0 && !urgent)) return; // when one has left
+    if (colour === undefined || (this.#isLeaving && !urgent)) return; // when one has left
     this.#preparing = this.#standing(wanted, colour);
     this.#lastColour = colour;
     this.#write();
@@ -156,7 +150,7 @@ export class Distribution {
   }
 
   async #prepare(next: Standing): Promise<void> {
-    const silent = await this.environment.silent(next.members, RELAYS_MS);
+    const silent = await this.environment.silent(next.members);
     if (this.#ended || this.#preparing !== next) return;
     if (silent.length > 0) this.environment.lose(silent);
     else await this.#commit(next);
@@ -185,15 +179,22 @@ export class Distribution {
 
   async #leave(before: Standing): Promise<void> {
     const { environment } = this;
-    await environment.silent(environment.senders(), SENDERS_MS);
+    environment.lose(await environment.silent());
     if (this.#ended) return;
-    environment.after(GRACE_MS, () => {
-      if (this.#ended) return;
-      this.#leaving.delete(before);
-      if (!this.#committing) environment.record(this.#recordOf(this.#sending));
-      this.#write();
-      this.update();
-    });
+    await new Promise<void>((resolve) => environment.after(GRACE_MS, resolve));
+    if (this.#ended) return;
+    this.#leaving.delete(before);
+    this.#leftovers.add(before);
+    this.#write();
+    environment.lose(await environment.silent());
+    if (this.#ended) return;
+    this.#leftovers.delete(before);
+    if (!this.#committing) environment.record(this.#recordOf(this.#sending));
+    this.update();
+  }
+
+  get #isLeaving(): boolean {
+    return this.#leaving.size + this.#leftovers.size > 0;
   }
 
   #standing({ members, degree }: Wanted, colour: TreeColour): Standing {
@@ -207,7 +208,9 @@ export class Distribution {
   }
 
   #freeColour(): TreeColour | undefined {
-    const used = new Set([...this.#leaving, ...this.#present()].map(({ colour }) => colour));
+    const used = new Set(
+      [...this.#leaving, ...this.#leftovers, ...this.#present()].map(({ colour }) => colour),
+    );
     const inTurn = COLOURS.map((_, index) => COLOURS[(this.#lastColour + index) % COLOURS.length]);
     return inTurn.find((colour) => colour !== undefined && !used.has(colour));
   }
@@ -232,7 +235,8 @@ export class Distribution {
   }
 
   #recordOf(sending: Standing | undefined): DistributionRecord | undefined {
-    const standing = new Set([...this.#leaving, this.#sending, sending].filter((one) => one !== undefined));
+    const all = [...this.#leaving, ...this.#leftovers, this.#sending, sending];
+    const standing = new Set(all.filter((one) => one !== undefined));
     if (standing.size === 0) return undefined;
     return {
       trees: [...standing].map(({ colour, members, degree }) => ({ colour, members, degree })).sort(byColour),

@@ -101,17 +101,16 @@ export class MemberSets {
     return this.#networkIds.get(number);
   }
 
+  hosts(): Iterable<HostFact> {
+    return this.#hosts.values();
+  }
+
   host(name: string): HostFact | undefined {
     return this.#hosts.get(name);
   }
 
   hostByNumber(number: number): HostFact | undefined {
     return this.#hostsByNumber.get(number);
-  }
-
-  /** Hosts on which a network has endpoints. */
-  carriers(network: NetworkId): Iterable<string> {
-    return this.#sets.get(network)?.carriers.keys() ?? [];
   }
 
   /** Hosts that copies for the audience have to reach. */

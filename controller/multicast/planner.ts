@@ -5,7 +5,6 @@
  * A change of one member costs the recomputation of the audiences that the host belongs to by it, and nothing else.
  */
 import type { FactInputs } from '../datapath/index.js';
-import type { Logger } from '../log.js';
 import type { MetricFamily } from '../metrics.js';
 import type { FactChange, HostFact, MulticastGroup, NetworkFact, NetworkId } from '../model/facts.js';
 import { movedEdges, type Tree } from '../trees/index.js';
@@ -16,8 +15,11 @@ import {
   type DistributionRecord,
   type Wanted,
 } from './planner-distribution.js';
+import { type PlannerLogger, type PlannerSwitches, UsableHosts } from './planner-hosts.js';
 import { parseRecord, serializeRecord } from './planner-record.js';
 import { type Audience, type AudienceChange, MemberSets } from './planner-sets.js';
+
+export type { PlannerSwitches } from './planner-hosts.js';
 
 /** Time as the planner needs it; tests move it by hand. */
 export interface PlannerClock {
@@ -27,19 +29,11 @@ export interface PlannerClock {
   after(milliseconds: number, run: () => void): () => void;
 }
 
-/** What the planner needs of the switches. */
-export interface PlannerSwitches {
-  /** Resolves when facts written before the call are derived and on their way. */
-  settle(): Promise<unknown>;
-  /** Resolves when the switch is connected and has acknowledged all that is derived; rejects when the signal aborts. */
-  waitForSync(datapathId: string, options: { readonly signal: AbortSignal }): Promise<void>;
-}
-
 export interface PlannerOptions {
   readonly distributions: Pick<FactInputs['distributions'], 'set' | 'delete'>;
   readonly journal: Pick<Journal, 'entries' | 'put' | 'delete' | 'flush'>;
   readonly switches: PlannerSwitches;
-  readonly logger: Logger;
+  readonly logger: PlannerLogger;
   /** Milliseconds after the start in which switches may still be on their way back; the lease of agents. */
   readonly startMs: number;
   readonly clock?: PlannerClock;
@@ -56,21 +50,18 @@ const RECORD_PREFIX = 'distributions/';
 export class DistributionPlanner {
   readonly #options: PlannerOptions;
   readonly #clock: PlannerClock;
-  readonly #startedAt: number;
   readonly #sets = new MemberSets((audience) => this.#touch(audience));
+  readonly #hosts: UsableHosts;
   /** Numbers of networks, to recognise those of one that is gone. */
   readonly #numbers = new Map<NetworkId, number>();
   /** By key of the fact: number of network, or that and the group. */
   readonly #distributions = new Map<string, Distribution>();
-  /** Of the process before, until facts say whose they are. */
+  /** Of the process before, and not to be changed until it is known which switches acknowledge what there was. */
   readonly #resumed = new Set<string>();
   readonly #dirty = new Map<string, Audience>();
-  /** Names of hosts. */
-  readonly #down = new Set<string>();
-  /** Names of hosts that did not acknowledge in time. */
-  readonly #silent = new Set<string>();
   readonly #timers = new Set<() => void>();
-  readonly #closing = new AbortController();
+  #begun = false;
+  #closed = false;
   #changes = 0;
   #moved = 0;
 
@@ -78,7 +69,13 @@ export class DistributionPlanner {
   constructor(options: PlannerOptions) {
     this.#options = options;
     this.#clock = options.clock ?? systemClock;
-    this.#startedAt = this.#clock.now();
+    this.#hosts = new UsableHosts({
+      ...options,
+      sets: this.#sets,
+      after: (milliseconds, run) => this.#after(milliseconds, run),
+      backBy: this.#clock.now() + options.startMs,
+      now: () => this.#clock.now(),
+    });
     for (const [name, value] of options.journal.entries(RECORD_PREFIX)) {
       const resumed = parseRecord(value);
       const key = name.slice(RECORD_PREFIX.length);
@@ -93,21 +90,12 @@ export class DistributionPlanner {
 
   /** Facts of the model as they are committed, all of them in the first call. */
   facts(changes: readonly FactChange[]): void {
-    this.#sets.facts(changes);
     for (const change of changes) {
-      if (change.kind !== 'network') continue;
-      const before = this.#numbers.get(change.key);
-      if (before !== undefined && before !== change.value?.number) this.#forget(before);
-      if (change.value === undefined) this.#numbers.delete(change.key);
-      else this.#numbers.set(change.key, change.value.number);
+      if (change.kind === 'network') this.#renumbered(change.key, change.value?.number);
+      else if (change.kind === 'host') this.#hosts.claimed(change.key, change.value?.datapathId, this.#begun);
     }
-    for (const key of this.#resumed) {
-      const { number, group } = parseKey(key);
-      const network = this.#sets.networkId(number);
-      if (network === undefined) this.#forget(number);
-      else this.#touch({ network, ...(group === undefined ? {} : { group }) });
-    }
-    this.#resumed.clear();
+    this.#sets.facts(changes);
+    if (!this.#begun) this.#begin();
   }
 
   /**
@@ -120,10 +108,7 @@ export class DistributionPlanner {
 
   /** A host is down (and left out of trees), or up again. */
   hostDown(host: string, down: boolean): void {
-    if (this.#down.has(host) === down) return;
-    if (down) this.#down.add(host);
-    else this.#down.delete(host);
-    this.#sets.touch(host);
+    this.#hosts.setDown(host, down);
   }
 
   metrics(): MetricFamily[] {
@@ -151,10 +136,40 @@ export class DistributionPlanner {
 
   /** Changes nothing any more; trees stay as they are. */
   close(): void {
-    this.#closing.abort();
+    this.#closed = true;
     for (const distribution of this.#distributions.values()) distribution.close();
     for (const cancel of this.#timers) cancel();
     this.#timers.clear();
+    this.#hosts.close();
+  }
+
+  #begin(): void {
+    this.#begun = true;
+    for (const key of this.#resumed) {
+      const { number } = parseKey(key);
+      if (this.#sets.networkId(number) === undefined) this.#forget(number);
+    }
+    if (this.#resumed.size > 0) void this.#confirm();
+  }
+
+  /** Trees of the process before are changed when each switch has acknowledged them, or has had the time to come back. */
+  async #confirm(): Promise<void> {
+    const silent = await this.#hosts.silent();
+    if (this.#closed) return;
+    this.#hosts.lose(silent);
+    for (const key of this.#resumed) {
+      const { number, group } = parseKey(key);
+      const network = this.#sets.networkId(number);
+      if (network !== undefined) this.#touch({ network, ...(group === undefined ? {} : { group }) });
+    }
+    this.#resumed.clear();
+  }
+
+  #renumbered(network: NetworkId, number: number | undefined): void {
+    const before = this.#numbers.get(network);
+    if (before !== undefined && before !== number) this.#forget(before);
+    if (number === undefined) this.#numbers.delete(network);
+    else this.#numbers.set(network, number);
   }
 
   /** Together with what else changes in this turn of the event loop, and after what is resumed. */
@@ -166,13 +181,14 @@ export class DistributionPlanner {
   #update(): void {
     const dirty = [...this.#dirty.values()];
     this.#dirty.clear();
-    if (!this.#closing.signal.aborted) for (const audience of dirty) this.#updateOne(audience);
+    if (!this.#closed) for (const audience of dirty) this.#updateOne(audience);
   }
 
   #updateOne(audience: Audience): void {
     const network = this.#sets.network(audience.network);
     if (network === undefined) return; // forgotten already, or its fact is still to come
     const key = keyOf(network.number, audience.group);
+    if (this.#resumed.has(key)) return; // later
     let distribution = this.#distributions.get(key);
     if (distribution === undefined) {
       if (this.#wanted(key, false) === undefined) return;
@@ -188,6 +204,7 @@ export class DistributionPlanner {
       if (parseKey(key).number !== number) continue;
       distribution.end();
       this.#distributions.delete(key);
+      this.#resumed.delete(key);
     }
   }
 
@@ -195,9 +212,9 @@ export class DistributionPlanner {
     const { journal, distributions } = this.#options;
     const environment: DistributionEnvironment = {
       wanted: (inTree) => this.#wanted(key, inTree),
-      lost: (host) => !this.#isUsable(this.#sets.hostByNumber(host)),
-      senders: () => this.#senders(key),
+      lost: (host) => !this.#hosts.isUsable(this.#sets.hostByNumber(host)),
       write: (fact) => {
+        this.#hosts.written();
         if (fact === undefined) distributions.delete(key);
         else distributions.set(key, fact);
       },
@@ -207,8 +224,8 @@ export class DistributionPlanner {
         else journal.put(RECORD_PREFIX + key, serializeRecord(written, group));
       },
       flush: () => journal.flush(),
-      silent: (hosts, milliseconds) => this.#waitFor(hosts, milliseconds),
-      lose: (hosts) => this.#lose(hosts),
+      silent: (hosts) => this.#hosts.silent(hosts),
+      lose: (hosts) => this.#hosts.lose(hosts),
       after: (milliseconds, run) => this.#after(milliseconds, run),
       changed: (before, after) => this.#changed(key, before, after),
     };
@@ -226,7 +243,7 @@ export class DistributionPlanner {
     const families = new Set<Family>();
     for (const name of this.#sets.members(audience)) {
       const host = this.#sets.host(name);
-      if (host === undefined || !this.#isUsable(host)) continue;
+      if (host === undefined || !this.#hosts.isUsable(host)) continue;
       members.push(host.number);
       families.add(familyOf(host));
     }
@@ -239,60 +256,6 @@ export class DistributionPlanner {
   #networkOf(number: number): NetworkFact | undefined {
     const id = this.#sets.networkId(number);
     return id === undefined ? undefined : this.#sets.network(id);
-  }
-
-  #senders(key: string): number[] {
-    const network = this.#networkOf(parseKey(key).number);
-    const carriers = network === undefined ? [] : [...this.#sets.carriers(network.id)];
-    const hosts = carriers.map((name) => this.#sets.host(name));
-    return hosts.flatMap((host) => (host !== undefined && this.#isUsable(host) ? [host.number] : []));
-  }
-
-  #isUsable(host: HostFact | undefined): boolean {
-    if (host?.datapathId === undefined || (host.vtepIpv4 ?? host.vtepIpv6) === undefined) return false;
-    return !this.#down.has(host.name) && !this.#silent.has(host.name);
-  }
-
-  async #waitFor(hosts: readonly number[], milliseconds: number): Promise<readonly number[]> {
-    const { switches } = this.#options;
-    const patience = new AbortController();
-    // At first, switches may still be on their way back.
-    const untilBack = this.#startedAt + this.#options.startMs - this.#clock.now();
-    const cancel = this.#after(Math.max(milliseconds, untilBack), () => patience.abort());
-    const signal = AbortSignal.any([patience.signal, this.#closing.signal]);
-    await switches.settle().catch(() => undefined); // told of by whoever settles
-    const acknowledged = await Promise.all(
-      hosts.map(async (host) => await this.#isInSync(this.#sets.hostByNumber(host), signal)),
-    );
-    cancel();
-    return hosts.filter((_, index) => acknowledged[index] === false);
-  }
-
-  async #isInSync(host: HostFact | undefined, signal: AbortSignal): Promise<boolean> {
-    if (host?.datapathId === undefined) return false;
-    try {
-      await this.#options.switches.waitForSync(host.datapathId, { signal });
-      return true;
-    } catch {
-      return false;
-    }
-  }
-
-  #lose(hosts: readonly number[]): void {
-    for (const number of hosts) {
-      const host = this.#sets.hostByNumber(number);
-      if (host === undefined || this.#silent.has(host.name)) continue;
-      this.#silent.add(host.name);
-      this.#options.logger.warn(
-        { event: 'multicast.silent', host: host.name },
-        `the switch of host ${host.name} does not acknowledge: the host is left out of distribution trees until it does`,
-      );
-      this.#sets.touch(host.name);
-      void this.#isInSync(host, this.#closing.signal).then(() => {
-        this.#silent.delete(host.name);
-        this.#sets.touch(host.name);
-      });
-    }
   }
 
   #after(milliseconds: number, run: () => void): () => void {
