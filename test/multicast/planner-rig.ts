@@ -195,3 +195,13 @@ export function endpointChange(number: number, attached: boolean): FactChange {
     },
   };
 }
+
+export const range = (first: number, last: number): number[] =>
+  [...Array(last - first + 1).keys()].map((index) => first + index);
+
+/** Hosts of the tree in use, ascending. */
+export const treeMembers = (fact: DistributionFact | undefined): number[] => {
+  const tree = fact?.trees.find(({ colour }) => colour === fact.sending);
+  if (tree === undefined) return [];
+  return [tree.root, ...tree.edges.map(([, child]) => child)].sort((a, b) => a - b);
+};
