@@ -37,6 +37,22 @@ export interface SubnetFact<Address> {
   readonly gateway?: Address;
 }
 
+/** What a network does with what is sent to many; what is absent has the default of `apps/multicast/settings.ts`. */
+export interface MulticastSettings {
+  /** Membership of groups is learned from IGMP and MLD, and copies go where receivers are. */
+  readonly snooping?: boolean;
+  /** Weft asks for members where nobody else does. */
+  readonly querier?: boolean;
+  /** What becomes of packets to groups that nobody has joined. */
+  readonly unregistered?: 'flood' | 'drop';
+  /** Neighbours that a host has at most on a distribution tree, 2 to 32. */
+  readonly degree?: number;
+  /** Hosts that a sender replicates to by itself, at most; a larger set shares a tree. */
+  readonly headEndLimit?: number;
+  /** Broadcast packets per second from each host, without ARP, neighbour discovery and DHCP. Absent: any. */
+  readonly broadcastLimit?: number;
+}
+
 /** A network; key: `id`. */
 export interface NetworkFact {
   readonly id: NetworkId;
@@ -53,6 +69,8 @@ export interface NetworkFact {
   readonly uplinkHandOff: boolean;
   /** Profile of its endpoints that have none by themselves or by a group. */
   readonly qos?: TenantObjectId;
+  /** Absent: all default. */
+  readonly multicast?: MulticastSettings;
 }
 
 /** An endpoint; key: `id`. */

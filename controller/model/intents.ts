@@ -138,6 +138,57 @@ export const NetworkIntent = Type.Object(
     qos: Type.Optional(
       profileReference('QosProfile of endpoints that have none, by themselves or by a group. Default: none'),
     ),
+    multicast: Type.Optional(
+      Type.Object(
+        {
+          snooping: Type.Optional(
+            Type.Boolean({
+              description:
+                'Learn from IGMP and MLD who receives which groups, and copy to those only; without it multicast is flooded. Default: true',
+            }),
+          ),
+          querier: Type.Optional(
+            Type.Boolean({
+              description: 'Ask for members of groups where no other querier is heard. Default: true',
+            }),
+          ),
+          unregistered: Type.Optional(
+            oneOf(
+              ['flood', 'drop'],
+              'What becomes of packets to groups that nobody has joined; multicast routers get them anyway. Default: flood',
+            ),
+          ),
+          degree: Type.Optional(
+            Type.Integer({
+              minimum: 2,
+              maximum: 32,
+              description:
+                'VXLAN only: neighbours that a host has at most on a distribution tree, and so copies of a packet on its uplink. Default: 4',
+              examples: [4],
+            }),
+          ),
+          headEndLimit: Type.Optional(
+            Type.Integer({
+              minimum: 1,
+              maximum: 1000,
+              description:
+                'VXLAN only: receiving hosts up to which a sender copies to each by itself; more share a distribution tree. Default: 8',
+              examples: [8],
+            }),
+          ),
+          broadcastLimit: Type.Optional(
+            Type.Integer({
+              minimum: 1,
+              maximum: 10_000_000,
+              description:
+                'Broadcast packets per second that each host sends into the network, without ARP, neighbour discovery and DHCP. Default: no limit',
+              examples: [1000],
+            }),
+          ),
+        },
+        { ...closed, description: 'How broadcast and multicast are delivered' },
+      ),
+    ),
   },
   { ...closed, title: 'Network', description: 'One broadcast domain with its tag and its subnets.' },
 );

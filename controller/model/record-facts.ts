@@ -52,6 +52,7 @@ export const networkFact = ({
   ...(ipv6 === undefined ? {} : { ipv6: subnetFact(ipv6) }),
   uplinkHandOff: encapsulation === 'vlan' && (spec.uplinkHandOff ?? true),
   ...(spec.qos === undefined ? {} : { qos: `${spec.tenant}/${spec.qos}` }),
+  ...(spec.multicast === undefined ? {} : { multicast: spec.multicast }),
 });
 
 export function endpointFact(record: EndpointRecord, binding: BindingRecord | undefined): EndpointFact {

@@ -40,6 +40,14 @@ message Subnet6 {
   optional uint32 length = 2;
   optional bytes gateway = 3;
 }
+message MulticastSettings {
+  optional bool snooping = 1;
+  optional bool querier = 2;
+  optional string unregistered = 3;
+  optional uint32 degree = 4;
+  optional uint32 head_end_limit = 5;
+  optional uint32 broadcast_limit = 6;
+}
 message NetworkSpec {
   optional string encapsulation = 1;
   optional uint32 tag = 2;
@@ -50,6 +58,7 @@ message NetworkSpec {
   optional bool dynamic_endpoints = 7;
   optional bool uplink_hand_off = 8;
   optional string qos = 9;
+  optional MulticastSettings multicast = 10;
 }
 message Network {
   optional uint32 schema_version = 1;

@@ -4,6 +4,7 @@
  *
  * A change of one member costs the recomputation of the audiences that the host belongs to by it, and nothing else.
  */
+import { multicastSettingsOf } from '../../apps/multicast/settings.js';
 import type { FactInputs } from '../datapath/index.js';
 import type { MetricFamily } from '../metrics.js';
 import type { FactChange, HostFact, MulticastGroup, NetworkFact, NetworkId } from '../model/facts.js';
@@ -41,9 +42,6 @@ export interface PlannerOptions {
 
 /** Networks above have no room for a colour in the VNI. */
 const COLOUR_BIT = 22;
-
-const DEFAULT_DEGREE = 4;
-const DEFAULT_HEAD_END_LIMIT = 8;
 
 const RECORD_PREFIX = 'distributions/';
 
@@ -327,9 +325,3 @@ export const systemClock: PlannerClock = {
     return () => clearTimeout(timer);
   },
 };
-
-/** Until networks have settings. */
-const multicastSettingsOf = (_network: NetworkFact) => ({
-  degree: DEFAULT_DEGREE,
-  headEndLimit: DEFAULT_HEAD_END_LIMIT,
-});

@@ -121,6 +121,14 @@ await t.test(
     await refused(network('encapsulation: vlan\ntag: 4095'), 8, 'network.tag', /not a VLAN id/);
     await refused(network('uplinkHandOff: true'), 7, 'network.uplinkHandOff', /no uplink/);
     await refused(
+      network('encapsulation: vlan\nmulticast:\n  degree: 4'),
+      9,
+      'network.multicast.vlan',
+      /no distribution trees/,
+    );
+    await refused(network('multicast:\n  unregistered: maybe'), 8, 'intent.value', /maybe/);
+    await refused(network('multicast:\n  degree: 1'), 8, 'intent.value', /out of range/);
+    await refused(
       network('ipv6Subnet: fd00::/64\nipv6Gateway: "fd00::"'),
       8,
       'network.ipv6Gateway',

@@ -462,3 +462,27 @@ await t.test(
     await opened.close();
   },
 );
+
+await t.test(
+  'multicast settings of a network outlive a restart, and go where they are left out',
+  async (t) => {
+    const opened = await openNew(t);
+    const multicast = {
+      snooping: false,
+      unregistered: 'drop',
+      headEndLimit: 3,
+      broadcastLimit: 500,
+    } as const;
+    const intents = [tenant('acme'), network('acme/web', { multicast }), network('acme/db')];
+    await opened.model.apply(intents, { mode: 'add' });
+    const again = await opened.reopen();
+    const settings = (id: string) => {
+      const fact = again.model.facts().find(({ kind, key }) => kind === 'network' && key === id);
+      return (fact?.value as NetworkFact | undefined)?.multicast;
+    };
+    t.strictSame([settings('acme/web'), settings('acme/db')], [multicast, undefined]);
+    await again.model.apply([network('acme/web')], { mode: 'add' });
+    t.equal(settings('acme/web'), undefined);
+    await again.close();
+  },
+);

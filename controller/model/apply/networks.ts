@@ -95,6 +95,16 @@ function resolve(plan: Plan, id: string, intent: NetworkIntent): WantedNetwork |
       'leave it out, or use encapsulation: vlan',
     );
   }
+  for (const member of ['degree', 'headEndLimit'] as const) {
+    if (encapsulation !== 'vlan' || intent.multicast?.[member] === undefined) continue;
+    problems.error(
+      intent,
+      `multicast.${member}`,
+      'network.multicast.vlan',
+      'a VLAN network has no distribution trees: the underlay copies',
+      'leave it out, or use encapsulation: vxlan',
+    );
+  }
   if (intent.qos !== undefined)
     checkReference(plan, intent, 'qos', 'QosProfile', `${intent.tenant}/${intent.qos}`);
   const ipv4 = askedSubnet4(problems, intent, existing);
