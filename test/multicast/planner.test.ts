@@ -61,6 +61,7 @@ t.test(
     await rig.turn();
     t.equal(shape(rig.fact), '1+2 sending 2', 'packets may be on their way');
     rig.clock.advance(1);
+    await rig.turn();
     t.equal(shape(rig.fact), '2 sending 2');
   },
 );
