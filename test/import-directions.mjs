@@ -67,6 +67,7 @@ const rooms = {
       'apps',
       'controller/channel',
       'controller/datapath',
+      'controller/derive',
       'controller/trees',
       'controller/log.ts',
       'controller/metrics.ts',

@@ -61,7 +61,7 @@ export const flooding: App = {
       context.emit(datapathId, datapathId),
     );
 
-    d.entries('trees', trees, (context, { datapathId, treeClass }, key) => {
+    d.entries('links', trees, (context, { datapathId, treeClass }, key) => {
       const ports = context.values(portsByTree, key).map(([, { port }]) => port);
       // Ports in any order flood alike; in this one, equal sets are equal entries.
       const apply = ports.sort((a, b) => a - b).map(output);
@@ -80,7 +80,7 @@ export const flooding: App = {
       }
     });
 
-    d.entries('chunks', chunks, (context, { datapathId, chunk }, key) => {
+    d.entries('edge groups', chunks, (context, { datapathId, chunk }, key) => {
       const ports = context.values(edgesByChunk, key).map(([, { port }]) => port);
       context.group(switchScope(datapathId), {
         id: edgeChunkGroup(chunk),

@@ -7,4 +7,7 @@ import { stations } from './stations.js';
 
 export { pipeline as fabricPipeline, TREE_CLASSES } from './pipeline.js';
 
+/** The app whose entries make the trees that frames are flooded over. */
+export const FLOODING_APP = flooding.name;
+
 export const fabricApps: readonly App[] = [ports, stations, paths, flooding];

@@ -53,6 +53,18 @@ export const ConfigSchema = Type.Object(
       },
       'Connections to switches.',
     ),
+    fabric: section(
+      {
+        enabled: Type.Boolean({
+          default: true,
+          ...option(
+            'Switches that no agent claims are made a fabric: links and stations are discovered, frames forwarded. Without it they are left alone.',
+            'restart',
+          ),
+        }),
+      },
+      'Switches without an agent.',
+    ),
     hub: section(
       {
         listen: address('127.0.0.1:9001', 'Address and port that agents connect to (JSON-RPC 2.0).'),

@@ -2,7 +2,7 @@ import { type Observable, Subject } from 'rxjs';
 import { pipeline } from '../../apps/index.js';
 import { type Address, formatAddress, parseAddress } from '../../rpc/index.js';
 import type { ControllerEvent, ControllerStatus, SwitchAcknowledgement } from '../api/backend.js';
-import type { ChannelListener, ChannelOptions } from '../channel/index.js';
+import type { ChannelListener, ChannelOptions, Numbering, SwitchSession } from '../channel/index.js';
 import type { DatapathController } from '../datapath/index.js';
 import { formatListenAddress, parseListenAddress } from '../config/address.js';
 import { AgentHub, type HubEvent, type HubSwitches } from '../hub/index.js';
@@ -13,6 +13,7 @@ import type { Model } from '../model/types.js';
 import { type AgentState, type Journal, MulticastService } from '../multicast/index.js';
 import type { DropCounter, Gathered, PacketListener, PuntService, RuleCounters } from '../punt/index.js';
 import { log, tellDatapathEvent, tellHubEvent } from './events.js';
+import { Fabric } from './fabric.js';
 import { controllerMetrics } from './metrics.js';
 import { writeFacts } from './model-facts.js';
 import { PortFacts } from './ports.js';
@@ -33,6 +34,8 @@ export interface ControllerParts {
   readonly model: Model;
   readonly datapaths: DatapathController;
   readonly channel: ChannelListener;
+  /** Of the channel. */
+  readonly numbering: Numbering;
   readonly punts: PuntService;
   /** Read already: what it says of receivers is part of the first tables. */
   readonly journal: Journal;
@@ -48,6 +51,8 @@ export class WiredController implements Controller {
   readonly #channel: ChannelListener;
   readonly #punts: PuntService;
   readonly #multicast: MulticastService;
+  /** Absent: switches that no agent claims are left alone. */
+  readonly #fabric: Fabric | undefined;
   readonly #hub: AgentHub;
   readonly #settler: Settler;
   readonly #ports: PortFacts;
@@ -62,7 +67,7 @@ export class WiredController implements Controller {
   /** Writes all facts and derives every table; no socket is open yet. */
   constructor(
     private readonly options: ControllerOptions,
-    { model, datapaths, channel, punts, journal }: ControllerParts,
+    { model, datapaths, channel, numbering, punts, journal }: ControllerParts,
   ) {
     this.model = model;
     this.#datapaths = datapaths;
@@ -94,6 +99,7 @@ export class WiredController implements Controller {
       },
       logger: options.log.component('multicast'),
     });
+    this.#fabric = options.config.fabric.enabled ? this.#makeFabric(numbering) : undefined;
     this.#hub = this.#makeHub();
     this.#commit(model.facts());
     datapaths.settle();
@@ -128,9 +134,11 @@ export class WiredController implements Controller {
     const signal = AbortSignal.timeout(deadlineMs);
     await this.#hub.stop(deadlineMs);
     await this.#settler.idle(signal);
+    await this.#fabric?.idle(signal);
     for (const end of this.#ending.splice(0)) end();
     this.#punts.close();
     await this.#multicast.close();
+    this.#fabric?.close();
     this.#datapaths.close();
     await this.#channel.close();
     await this.model.close();
@@ -148,21 +156,23 @@ export class WiredController implements Controller {
       startedAt: this.#startedAt,
       store: { driver: config.store.driver, state: store.state },
       listeners: { ...this.#listeners },
-      datapaths: this.#datapaths.status().map((status) => {
-        const host = hostOf.get(status.datapathId);
-        const { datapathId, state, remoteAddress, entries, refused, problems, healed, lastRead } = status;
-        return {
-          datapathId,
-          ...(host === undefined ? {} : { host }),
-          state,
-          ...(remoteAddress === undefined ? {} : { remoteAddress }),
-          entries,
-          refused,
-          problems,
-          healed,
-          ...(lastRead === undefined ? {} : { lastAudit: lastRead.getTime() }),
-        };
-      }),
+      datapaths: this.#allDatapaths()
+        .flatMap((datapaths) => datapaths.status())
+        .map((status) => {
+          const host = hostOf.get(status.datapathId);
+          const { datapathId, state, remoteAddress, entries, refused, problems, healed, lastRead } = status;
+          return {
+            datapathId,
+            ...(host === undefined ? {} : { host }),
+            state,
+            ...(remoteAddress === undefined ? {} : { remoteAddress }),
+            entries,
+            refused,
+            problems,
+            healed,
+            ...(lastRead === undefined ? {} : { lastAudit: lastRead.getTime() }),
+          };
+        }),
       hosts: this.#hub.hosts().map(({ connected: _, epoch: __, silentMs: ___, ...host }) => host),
     };
   }
@@ -217,10 +227,32 @@ export class WiredController implements Controller {
 
   metrics(): readonly MetricFamily[] {
     return [
-      ...controllerMetrics(this.#datapaths, this.#channel, this.#hub),
+      ...controllerMetrics(this.#allDatapaths(), this.#channel, this.#hub),
       ...this.#punts.metrics(),
       ...this.#multicast.metrics(),
+      ...(this.#fabric?.service.metrics() ?? []),
     ];
+  }
+
+  /** Of the overlay and of the fabric. */
+  #allDatapaths(): DatapathController[] {
+    return this.#fabric === undefined ? [this.#datapaths] : [this.#datapaths, this.#fabric.datapaths];
+  }
+
+  #makeFabric(numbering: Numbering): Fabric {
+    const { config, log: logs } = this.options;
+    return new Fabric({
+      channel: this.#channel,
+      numbering,
+      auditIntervalMs: config.openflow.auditIntervalMs,
+      log: logs,
+      onEvent: (event) => {
+        this.#events.next(event);
+      },
+      handOver: (session) => {
+        this.#overlayUp(session);
+      },
+    });
   }
 
   #makeHub(): AgentHub {
@@ -278,20 +310,21 @@ export class WiredController implements Controller {
         this.#facts.next(changes);
       }),
       channel.onUp((session) => {
-        // Ports first: the comparison must see what is derived from them.
-        this.#ports.up(session);
-        const add = () => {
-          if (session.open) this.#datapaths.addSession(session);
-        };
-        this.#settler.settle().then(add, add);
+        if (this.#fabric?.takes(session) === true) this.#fabric.up(session);
+        else this.#overlayUp(session);
       }),
       channel.onDown((session) => {
+        if (this.#fabric?.has(session) === true) {
+          this.#fabric.down(session);
+          return;
+        }
         this.#datapaths.removeSession(session);
         const { datapathId } = session;
         if (this.#datapaths.statusOf(datapathId) === undefined) this.#ports.forget(datapathId);
       }),
       channel.onPortStatus((session, status) => {
-        this.#ports.changed(session, status);
+        if (this.#fabric?.has(session) === true) this.#fabric.portStatus(session, status);
+        else this.#ports.changed(session, status);
       }),
       this.#datapaths.onQueues((host) => {
         this.#hub.queuesChanged(host);
@@ -302,11 +335,21 @@ export class WiredController implements Controller {
     );
   }
 
+  #overlayUp(session: SwitchSession): void {
+    // Ports first: the comparison must see what is derived from them.
+    this.#ports.up(session);
+    const add = () => {
+      if (session.open) this.#datapaths.addSession(session);
+    };
+    this.#settler.settle().then(add, add);
+  }
+
   /** Facts of the model, for all who keep or derive something from them. */
   #commit(changes: readonly FactChange[]): void {
     writeFacts(this.#datapaths.facts, changes);
     this.#punts.facts(changes);
     this.#multicast.facts(changes);
+    this.#fabric?.facts(changes);
   }
 
   #hostsByDatapath(): Map<string, string> {

@@ -1,6 +1,7 @@
 /** What happens to switches and agents, as log lines and as events for `/v1/watch`. */
 import type { ControllerEvent } from '../api/backend.js';
 import type { DatapathEvent } from '../datapath/index.js';
+import type { FabricEvent } from '../fabric/types.js';
 import type { HubEvent } from '../hub/index.js';
 import type { Logger } from '../log.js';
 
@@ -75,6 +76,27 @@ export function tellDatapathEvent(event: DatapathEvent): Told {
       const text = `derivation ${derivation} failed for ${key} and keeps what it gave before: ${message}`;
       return { level: 'error', text, event: { event: 'apps.failure', derivation, key, error: message } };
     }
+  }
+}
+
+export function tellFabricEvent(event: FabricEvent): Told {
+  const { kind, ...detail } = event;
+  const told = { event: `fabric.${kind}`, ...detail };
+  switch (event.kind) {
+    case 'link.up':
+    case 'link.down': {
+      const { from, to } = event.link;
+      const ends = [from, to].map(({ datapathId, port }) => `port ${port} of ${datapathId}`);
+      const state = event.kind === 'link.up' ? 'is up' : 'is gone';
+      return { level: 'info', text: `the link from ${ends.join(' to ')} ${state}`, event: told };
+    }
+    case 'port.role': {
+      const { datapathId, port, role, reason } = event;
+      return { level: 'debug', text: `port ${port} of ${datapathId} is ${role}: ${reason}`, event: told };
+    }
+    case 'station.limit':
+    case 'station.flapping':
+      return { level: 'warn', text: event.message, event: told };
   }
 }
 

@@ -1,20 +1,20 @@
 import type { AgentHub } from '../hub/index.js';
 import type { ChannelListener } from '../channel/index.js';
 import type { MetricFamily, MetricSample } from '../metrics.js';
-import type { DatapathController } from '../datapath/index.js';
+import type { DatapathController, DatapathCounters } from '../datapath/index.js';
 
 const STATES = ['disconnected', 'unclaimed', 'reading', 'writing', 'in-sync', 'degraded'] as const;
 const HOST_STATES = ['up', 'down', 'unknown'] as const;
 
-/** What `/metrics` shows of switches, agents and the work done for them. */
+/** What `/metrics` shows of switches, of the overlay and the fabric, of agents and the work done for them. */
 export function controllerMetrics(
-  datapaths: DatapathController,
+  datapaths: readonly Pick<DatapathController, 'status' | 'counters'>[],
   channel: ChannelListener,
   hub: AgentHub,
 ): MetricFamily[] {
-  const switches = datapaths.status();
+  const switches = datapaths.flatMap((each) => each.status());
   const hosts = hub.hosts();
-  const { counters } = datapaths;
+  const work = (kind: keyof DatapathCounters): number => sum(datapaths.map(({ counters }) => counters[kind]));
   const healed = { missing: 0, extra: 0, changed: 0, foreign: 0 };
   for (const status of switches) {
     for (const kind of Object.keys(healed) as (keyof typeof healed)[]) healed[kind] += status.healed[kind];
@@ -46,18 +46,18 @@ export function controllerMetrics(
       ),
       type: 'counter',
     },
-    counter('weft_turns_total', 'Settlements that changed a desired table.', counters.turns),
-    counter('weft_derivation_runs_total', 'Runs of derivations.', counters.derivationRuns),
-    counter('weft_entries_encoded_total', 'Modifications encoded.', counters.entriesEncoded),
-    counter('weft_entries_sent_total', 'Modifications sent, counted per switch.', counters.entriesSent),
-    counter('weft_sent_bytes_total', 'Bytes of modifications sent.', counters.bytesSent),
-    counter('weft_transactions_total', 'Transactions sent to switches.', counters.transactions),
+    counter('weft_turns_total', 'Settlements that changed a desired table.', work('turns')),
+    counter('weft_derivation_runs_total', 'Runs of derivations.', work('derivationRuns')),
+    counter('weft_entries_encoded_total', 'Modifications encoded.', work('entriesEncoded')),
+    counter('weft_entries_sent_total', 'Modifications sent, counted per switch.', work('entriesSent')),
+    counter('weft_sent_bytes_total', 'Bytes of modifications sent.', work('bytesSent')),
+    counter('weft_transactions_total', 'Transactions sent to switches.', work('transactions')),
     counter(
       'weft_transactions_refused_total',
       'Transactions refused by switches.',
-      counters.transactionsRefused,
+      work('transactionsRefused'),
     ),
-    counter('weft_audits_total', 'Complete comparisons of a switch.', counters.audits),
+    counter('weft_audits_total', 'Complete comparisons of a switch.', work('audits')),
     gauge('weft_switch_sessions', 'Switches connected.', channel.sessions.size),
     counter('weft_switch_connections_total', 'Connections accepted from switches.', handshakes.accepted),
     counter('weft_switch_handshakes_failed_total', 'Handshakes that failed.', handshakes.failedHandshakes),

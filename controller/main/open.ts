@@ -32,5 +32,5 @@ export async function openController(options: ControllerOptions): Promise<Contro
     ...(config.metrics.rules ? { ruleMetricsIntervalMs: config.metrics.rulesIntervalMs } : {}),
   });
   const journal = await Journal.open(store, { logger: log.component('multicast') });
-  return new WiredController(options, { model, datapaths, channel, punts, journal });
+  return new WiredController(options, { model, datapaths, channel, numbering, punts, journal });
 }

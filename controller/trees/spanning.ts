@@ -1,6 +1,7 @@
 /** Spanning trees of a graph, and what of them receivers need. */
 import type { Graph, Link } from './graph.js';
 import { seedOf } from './hash.js';
+import { Parts } from './parts.js';
 import { distancesTo } from './paths.js';
 
 /**
@@ -100,27 +101,4 @@ function byDistance(graph: Graph, root: number): Ranked[] {
       return { ...link, far: distance(far), near: distance(near), rank: seedOf(root, near) };
     })
     .sort((x, y) => x.far - y.far || x.near - y.near || x.rank - y.rank || (x.id < y.id ? -1 : 1));
-}
-
-/** Which nodes are connected already (disjoint sets, with path halving). */
-class Parts {
-  readonly #towards = new Map<number, number>();
-
-  /** False if they were. */
-  join(a: number, b: number): boolean {
-    const [x, y] = [this.#find(a), this.#find(b)];
-    if (x === y) return false;
-    this.#towards.set(x, y);
-    return true;
-  }
-
-  #find(node: number): number {
-    let at = node;
-    for (let next = this.#towards.get(at); next !== undefined; next = this.#towards.get(at)) {
-      const beyond = this.#towards.get(next);
-      if (beyond !== undefined) this.#towards.set(at, beyond);
-      at = next;
-    }
-    return at;
-  }
 }

@@ -1,0 +1,156 @@
+import { STATION_TABLE, reinjection } from '../../apps/fabric/punt.js';
+import { FLOODING_APP, fabricApps, fabricPipeline, TREE_CLASSES } from '../../apps/fabric/index.js';
+import type { ControllerEvent } from '../api/backend.js';
+import type { ChannelListener, Numbering, SwitchSession } from '../channel/index.js';
+import { DatapathController } from '../datapath/index.js';
+import { type FabricEvent, FabricService } from '../fabric/index.js';
+import { FloodPlanner } from '../fabric/flood-planner.js';
+import type { Log } from '../log.js';
+import { type DatapathId, type FactChange, TUNNEL_PORT, UPLINK_PORT } from '../model/facts.js';
+import { log, tellDatapathEvent, tellFabricEvent } from './events.js';
+import { Settler } from './settler.js';
+import type { PortStatus } from '../../ofproto/index.js';
+
+export interface FabricOptions {
+  readonly channel: ChannelListener;
+  readonly numbering: Numbering;
+  readonly auditIntervalMs: number;
+  readonly log: Log;
+  readonly onEvent: (event: ControllerEvent) => void;
+  /** An agent's bridge, or soon to be: the session is the overlay's from now on. */
+  readonly handOver: (session: SwitchSession) => void;
+}
+
+/**
+ * Switches that no agent claims: their own tables, discovery, stations and flood trees. Which sessions those are is decided here, by
+ * `takes`; the rest of the controller never hears of them.
+ */
+export class Fabric {
+  readonly datapaths: DatapathController;
+  readonly service: FabricService;
+  readonly #settler: Settler;
+  readonly #planner: FloodPlanner;
+  readonly #sessions = new Map<DatapathId, SwitchSession>();
+  /** Datapath ids by host. */
+  readonly #claims = new Map<string, DatapathId>();
+  readonly #ending: (() => void)[];
+
+  constructor(private readonly options: FabricOptions) {
+    const { channel, numbering, auditIntervalMs, onEvent } = options;
+    const logger = options.log.component('fabric');
+    const datapaths = new DatapathController({
+      pipeline: fabricPipeline,
+      apps: fabricApps,
+      numbering,
+      auditIntervalMs,
+    });
+    this.datapaths = datapaths;
+    const onFailure = (err: unknown): void => {
+      logger.error({ event: 'fabric.settle', err }, 'deriving the tables of the fabric failed');
+    };
+    this.#settler = new Settler(() => datapaths.settle(), onFailure);
+    const waitForSync = (datapathId: DatapathId, wait: { readonly signal: AbortSignal }): Promise<void> =>
+      datapaths.waitForSync(datapathId, wait);
+    this.#planner = new FloodPlanner({
+      classes: TREE_CLASSES,
+      facts: datapaths.facts,
+      settle: () => this.#settler.settle(),
+      waitForSync,
+      app: FLOODING_APP,
+      onFailure,
+    });
+    this.service = new FabricService({
+      facts: { ...datapaths.facts, ...this.#planner.facts },
+      schedule: () => {
+        this.#settler.schedule();
+      },
+      waitForSync,
+      reinjection,
+      stationTable: STATION_TABLE,
+      logger,
+      onEvent: (event: FabricEvent) => {
+        onEvent(log(logger, tellFabricEvent(event)));
+      },
+    });
+    this.#ending = [
+      channel.onPacketIn((session, message) => {
+        if (this.#sessions.get(session.datapathId) === session) this.service.packetIn(session, message);
+      }),
+      datapaths.onEvent((event) => {
+        onEvent(log(logger, tellDatapathEvent(event)));
+      }),
+    ];
+    datapaths.settle();
+  }
+
+  /** Whether a switch that has connected is one of the fabric: no agent claims it, and it has no port that only agents make. */
+  takes({ datapathId, ports }: SwitchSession): boolean {
+    if (ports.has(TUNNEL_PORT) || ports.has(UPLINK_PORT)) return false;
+    return ![...this.#claims.values()].includes(datapathId);
+  }
+
+  /** Hosts of the model claim their datapaths. */
+  facts(changes: readonly FactChange[]): void {
+    for (const change of changes) {
+      if (change.kind !== 'host') continue;
+      const datapathId = change.value?.datapathId;
+      if (datapathId === undefined) this.#claims.delete(change.key);
+      else {
+        this.#claims.set(change.key, datapathId);
+        this.#handOver(datapathId);
+      }
+    }
+  }
+
+  has(session: SwitchSession): boolean {
+    return this.#sessions.get(session.datapathId) === session;
+  }
+
+  up(session: SwitchSession): void {
+    const { datapathId } = session;
+    this.#sessions.set(datapathId, session);
+    // What is known of it first: the comparison must see what is derived from that.
+    this.service.sessionUp(session);
+    this.#planner.switchUp(datapathId);
+    const add = (): void => {
+      if (session.open && this.has(session)) this.datapaths.addSession(session);
+    };
+    this.#settler.settle().then(add, add);
+  }
+
+  down(session: SwitchSession): void {
+    const { datapathId } = session;
+    this.#sessions.delete(datapathId);
+    this.datapaths.removeSession(session);
+    this.service.sessionDown(session);
+    this.#planner.switchAway(datapathId);
+  }
+
+  portStatus(session: SwitchSession, status: PortStatus): void {
+    const { portNo } = status.port;
+    if (portNo === TUNNEL_PORT || portNo === UPLINK_PORT) this.#handOver(session.datapathId);
+    else this.service.portStatus(session, status);
+  }
+
+  /** Resolves when no switch has anything left to acknowledge, or the signal aborts. */
+  idle(signal: AbortSignal): Promise<void> {
+    return this.#settler.idle(signal);
+  }
+
+  /** Switches keep their entries. */
+  close(): void {
+    for (const end of this.#ending.splice(0)) end();
+    this.service.close();
+    this.#planner.close();
+    this.datapaths.close();
+  }
+
+  /** An agent claims a datapath: if it was a switch of the fabric, it is none any more. */
+  #handOver(datapathId: DatapathId): void {
+    const session = this.#sessions.get(datapathId);
+    this.#sessions.delete(datapathId);
+    if (session !== undefined) this.datapaths.removeSession(session);
+    if (this.service.has(datapathId)) this.service.handOver(datapathId);
+    if (session?.open === true) this.options.handOver(session);
+  }
+}
