@@ -10,7 +10,9 @@ export function addCompletion(program: Program): void {
   for (const name of ['get', 'describe', 'delete']) {
     root.commands.get(name)?.argument('kind', (complete) => {
       for (const word of KIND_WORDS) complete(word, '');
-      if (name === 'get') complete('drops', 'what switches have dropped, and why');
+      if (name !== 'get') return;
+      complete('drops', 'what switches have dropped, and why');
+      complete('multicast', 'groups, receivers, routers and trees');
     });
   }
   root.commands.get('watch')?.argument('what', (complete) => complete('drops', 'packets that policies drop'));

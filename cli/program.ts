@@ -133,10 +133,14 @@ export function buildProgram(end: (exit: Exit) => void): Program {
   const packets = async () => await import('./commands/packets.js');
   program
     .command('get')
-    .description('list objects with their allocated values; drops: what switches have dropped, and why')
-    .argument('<kind>', `one of ${KIND_WORDS.join(', ')}, all, or drops`)
-    .argument('[names...]', 'only these; of drops: hosts or endpoints')
+    .description(
+      'list objects with their allocated values; drops: what switches have dropped, and why; ' +
+        'multicast: groups, receivers, routers and trees',
+    )
+    .argument('<kind>', `one of ${KIND_WORDS.join(', ')}, all, drops, or multicast`)
+    .argument('[names...]', 'only these; of drops: hosts or endpoints; of multicast: addresses of groups')
     .option('-t, --tenant <NAME>', 'only those of this tenant')
+    .option('--network <NAME>', 'multicast: only of this network, TENANT/NETWORK')
     .option('--yaml', 'write intents that can be applied again', false)
     .option('--stats', 'rules: packets, bytes and connections, summed over the switches', false)
     .option('--all', 'drops: causes for which nothing has been dropped as well', false)
@@ -146,6 +150,11 @@ export function buildProgram(end: (exit: Exit) => void): Program {
       if (kind === 'drops') {
         const { getDrops } = await packets();
         end(await getDrops(new Client(options.server), names, options));
+        return;
+      }
+      if (kind === 'multicast') {
+        const { getMulticast } = await import('./commands/multicast.js');
+        end(await getMulticast(new Client(options.server), names, options));
         return;
       }
       if (options.stats) {

@@ -3,6 +3,7 @@
  */
 import type { MetricFamily } from '../metrics.js';
 import type { Model } from '../model/types.js';
+import type { MulticastState } from '../multicast/types.js';
 import type { DropCounter, Gathered, PacketListener, RuleCounters } from '../punt/types.js';
 import type { TraceReport, TraceRequest } from '../trace/report.js';
 
@@ -121,6 +122,8 @@ export interface ApiBackend {
   drops(host?: string): Promise<Gathered<DropCounter>>;
   /** Asks the switches what rules and defaults have decided. */
   ruleCounters(): Promise<Gathered<RuleCounters>>;
+  /** What is known of group membership and distribution; of one network, or of all. */
+  multicast(network?: string): Promise<MulticastState>;
   /** Read at every scrape of `/metrics`. */
   metrics(): readonly MetricFamily[];
 }

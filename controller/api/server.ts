@@ -13,6 +13,7 @@ import type { ApiContext, ApiServer, TypeProvider } from './context.js';
 import { ApiError, httpError } from './errors.js';
 import { intentRoutes } from './intents.js';
 import { namesLoopback, RequestRate } from './limits.js';
+import { multicastRoutes } from './multicast.js';
 import { netpluginRoutes } from './netplugin.js';
 import { objectRoutes } from './objects.js';
 import { openApiRoutes, registerOpenApi } from './openapi.js';
@@ -133,6 +134,7 @@ export async function createApi({ backend, config, log, metrics }: ApiOptions): 
   await server.register(async (scope) => await objectRoutes(scope as ApiServer, context));
   await server.register(async (scope) => await systemRoutes(scope as ApiServer, context));
   await server.register(async (scope) => await packetRoutes(scope as ApiServer, context));
+  await server.register(async (scope) => await multicastRoutes(scope as ApiServer, context));
   await server.register(async (scope) => await traceRoutes(scope as ApiServer, context));
   await server.register(async (scope) => await openApiRoutes(scope as ApiServer));
   metrics.addSource(() => [...backend.metrics(), ...counts.families(), ...watchFamilies(watch)]);

@@ -10,7 +10,7 @@ import type { Logger } from '../log.js';
 import type { MetricFamily } from '../metrics.js';
 import type { FactChange } from '../model/facts.js';
 import type { Model } from '../model/types.js';
-import { type AgentState, type Journal, MulticastService } from '../multicast/index.js';
+import { type AgentState, type Journal, MulticastService, type MulticastState } from '../multicast/index.js';
 import type { DropCounter, Gathered, PacketListener, PuntService, RuleCounters } from '../punt/index.js';
 import { log, tellDatapathEvent, tellHubEvent } from './events.js';
 import { Fabric } from './fabric.js';
@@ -211,6 +211,10 @@ export class WiredController implements Controller {
 
   async ruleCounters(): Promise<Gathered<RuleCounters>> {
     return await this.#punts.ruleCounters();
+  }
+
+  async multicast(network?: string): Promise<MulticastState> {
+    return this.#multicast.state(network);
   }
 
   async trace(request: TraceRequest): Promise<TraceReport> {

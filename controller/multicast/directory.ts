@@ -26,6 +26,7 @@ export class Directory {
   readonly #networks = new Map<NetworkId, NetworkFact>();
   readonly #networksByNumber = new Map<number, NetworkFact>();
   readonly #hosts = new Map<string, HostFact>();
+  readonly #hostsByNumber = new Map<number, HostFact>();
   readonly #hostsByDatapath = new Map<DatapathId, HostFact>();
   readonly #attached = new Map<EndpointId, AttachedEndpoint>();
   /** By `<host>/<interface>`. */
@@ -95,6 +96,10 @@ export class Directory {
     return this.#hostsByDatapath.get(datapathId);
   }
 
+  hostByNumber(number: number): HostFact | undefined {
+    return this.#hostsByNumber.get(number);
+  }
+
   attached(id: EndpointId): AttachedEndpoint | undefined {
     return this.#attached.get(id);
   }
@@ -131,12 +136,18 @@ export class Directory {
   }
 
   #setHost(name: string, host: HostFact | undefined): void {
-    const before = this.#hosts.get(name)?.datapathId;
-    if (before !== undefined && this.#hostsByDatapath.get(before)?.name === name) {
-      this.#hostsByDatapath.delete(before);
+    const before = this.#hosts.get(name);
+    if (before !== undefined && this.#hostsByNumber.get(before.number) === before) {
+      this.#hostsByNumber.delete(before.number);
+    }
+    if (before?.datapathId !== undefined && this.#hostsByDatapath.get(before.datapathId) === before) {
+      this.#hostsByDatapath.delete(before.datapathId);
     }
     if (host === undefined) this.#hosts.delete(name);
-    else this.#hosts.set(name, host);
+    else {
+      this.#hosts.set(name, host);
+      this.#hostsByNumber.set(host.number, host);
+    }
     if (host?.datapathId !== undefined) this.#hostsByDatapath.set(host.datapathId, host);
   }
 

@@ -3,13 +3,15 @@ import type { ChannelListener } from '../channel/index.js';
 import type { FactInputs } from '../datapath/index.js';
 import type { Logger } from '../log.js';
 import type { MetricFamily } from '../metrics.js';
-import type { DatapathId, DistributionFact, FactChange } from '../model/facts.js';
+import type { DatapathId, DistributionFact, FactChange, NetworkId } from '../model/facts.js';
 import type { Journal } from './journal.js';
 import { Liveness } from './liveness.js';
 import { Membership, type MembershipSwitch } from './membership.js';
 import { DistributionPlanner, type PlannerSwitches, systemClock } from './planner.js';
+import type { MulticastState } from './types.js';
 import { type WatchedPeer, WatchedPeers } from './watched-peers.js';
 
+export type * from './types.js';
 export { Journal, type JournalValue } from './journal.js';
 
 /** `up`: it holds a lease; `disconnected`: the lease still runs; `down`: it ran out, or was given back. */
@@ -119,6 +121,11 @@ export class MulticastService {
     if (seen.size === 0) this.#seen.delete(watcher);
     else this.#seen.set(watcher, seen);
     for (const { host, up } of states) this.#liveness.tunnel(watcher, host, up);
+  }
+
+  /** What there is. @param only of this network; absent: of all */
+  state(only?: NetworkId): MulticastState {
+    return this.#membership.state(this.#options.facts.distributions, only);
   }
 
   metrics(): MetricFamily[] {

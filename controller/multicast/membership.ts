@@ -25,7 +25,9 @@ import type { ReceiverRecord } from './records.js';
 import { Routers } from './routers.js';
 import { membershipSettings } from './settings.js';
 import { Snooping } from './snooping.js';
+import { multicastState } from './state.js';
 import { DEFAULT_TIMING, membershipIntervalMs, querierPresentMs } from './timing.js';
+import type { MulticastState } from './types.js';
 
 /** What of a session is needed here. */
 export type MembershipSwitch = Pick<SwitchSession, 'datapathId' | 'ports' | 'open' | 'xid' | 'send'>;
@@ -167,6 +169,21 @@ export class Membership {
     for (const { network } of this.#elections.expire(now)) this.#querier.startNetwork(network, now);
     this.#querier.tick(now);
     if (receiversChanged || routersChanged) this.#options.schedule();
+  }
+
+  /** @param only of this network; absent: of all */
+  state(distributions: Pick<FactInputs['distributions'], 'get'>, only?: NetworkId): MulticastState {
+    return multicastState(
+      {
+        directory: this.#directory,
+        receivers: this.#receivers,
+        routers: this.#routers,
+        elections: this.#elections,
+        distributions,
+        now: this.#now(),
+      },
+      only,
+    );
   }
 
   metrics(): MetricFamily[] {

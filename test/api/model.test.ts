@@ -41,6 +41,7 @@ async function open(t: Test) {
     onPackets: () => () => undefined,
     drops: async () => ({ items: [], silent: [] }),
     ruleCounters: async () => ({ items: [], silent: [] }),
+    multicast: async () => ({ groups: [], routers: [], queriers: [], floods: [] }),
     metrics: () => [],
   };
   const api = await createApi({

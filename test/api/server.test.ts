@@ -53,6 +53,28 @@ async function api(
       ],
       silent: [{ datapathId: '02', reason: 'it is not connected' }],
     }),
+    multicast: async (network?: string) => ({
+      groups: [
+        {
+          network: network ?? 'acme/web',
+          group: '239.1.1.1',
+          number: 1,
+          receivers: [
+            {
+              endpoint: 'acme/web/a',
+              host: 'h1',
+              version: 'IGMPv3',
+              sources: { mode: 'include', addresses: ['10.0.0.1'] },
+              secondsLeft: 260,
+            },
+          ],
+          distribution: { kind: 'tree', colour: 1, root: 'h1', edges: [['h1', 'h2']] },
+        },
+      ],
+      routers: [],
+      queriers: [{ network: 'acme/web', protocol: 'IGMP', querier: 'weft' }],
+      floods: [{ network: 'acme/web', distribution: { kind: 'replication' } }],
+    }),
     ruleCounters: async () => ({
       items: ['acme', 'acme/p', 'acme/p/r', 'acme/pp/r', 'rival/p/r'].map((name) => ({
         name,
@@ -230,6 +252,28 @@ t.test('drops and counters of rules, of what was asked for', async (t) => {
   t.same(await names('?tenant=rival'), ['rival/p/r']);
   t.same(await names('?policy=acme/p'), ['acme/p', 'acme/p/r']);
   t.equal((await made.inject('/v1/watch?types=packets')).statusCode, 400);
+});
+
+t.test('multicast groups, of all networks or of one', async (t) => {
+  const model = {
+    get: ((_kind: string, name: string) => (name === 'no/net' ? undefined : {})) as Model['get'],
+  };
+  const { made } = await api(t, { model });
+  t.match((await made.inject('/v1/multicast')).json(), {
+    groups: [
+      {
+        network: 'acme/web',
+        receivers: [{ endpoint: 'acme/web/a', sources: { mode: 'include', addresses: ['10.0.0.1'] } }],
+        distribution: { kind: 'tree', edges: [['h1', 'h2']] },
+      },
+    ],
+    queriers: [{ querier: 'weft' }],
+    floods: [{ distribution: { kind: 'replication' } }],
+  });
+  t.match((await made.inject('/v1/multicast?network=acme/lan')).json(), {
+    groups: [{ network: 'acme/lan' }],
+  });
+  t.match((await made.inject('/v1/multicast?network=no/net')).json(), { code: 'object.not-found' });
 });
 
 t.test('health, readiness, metrics, log levels, documentation', async (t) => {

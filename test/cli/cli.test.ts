@@ -105,6 +105,52 @@ t.test('drops and the counters of rules', async (t) => {
   t.equal((await weft(rules.url, 'get', 'hosts', '--stats')).exit, 2);
 });
 
+t.test('multicast: groups, receivers, trees', async (t) => {
+  const tree = {
+    kind: 'tree',
+    colour: 2,
+    root: 'h2',
+    edges: [
+      ['h2', 'h10'],
+      ['h2', 'h1'],
+      ['h1', 'h3'],
+    ],
+  };
+  const receiver = { endpoint: 'acme/web/a', host: 'h1', version: 'IGMPv3', secondsLeft: 250 };
+  const sources = { mode: 'exclude', addresses: ['10.0.0.1', '10.0.0.2'] };
+  const group = { network: 'acme/web', group: '239.1.1.1', number: 1, distribution: tree };
+  const { url, requests } = await answering(t, {
+    body: {
+      groups: [
+        {
+          ...group,
+          receivers: [
+            { ...receiver, sources },
+            { version: 'IGMPv2', secondsLeft: 9 },
+          ],
+        },
+        { ...group, group: 'ff05::1', receivers: [receiver], distribution: { kind: 'replication' } },
+      ],
+      routers: [{ network: 'acme/web', address: '10.0.0.254', learnedBy: 'query', secondsLeft: 99 }],
+      queriers: [
+        { network: 'acme/web', protocol: 'IGMP', querier: 'other', address: '10.0.0.254', secondsLeft: 99 },
+        { network: 'acme/web', protocol: 'MLD', querier: 'weft' },
+      ],
+      floods: [{ network: 'acme/web', distribution: { kind: 'replication' } }],
+    },
+  });
+  const run = await weft(url, 'get', 'multicast', '--network', 'acme/web');
+  t.equal(run.exit, 0, run.error);
+  t.equal(requests[0]?.url.searchParams.get('network'), 'acme/web');
+  const lines = run.out.replaceAll(/ +/g, ' ').split('\n');
+  t.match(lines, { 1: 'acme/web 239.1.1.1 acme/web/a h1 IGMPv3 exclude 10.0.0.1 10.0.0.2 250s' });
+  t.match(lines, { 2: 'acme/web 239.1.1.1 uplink - IGMPv2 all 9s' });
+  t.match(run.out, 'tree, colour 2, 4 hosts\n  h2\n  ├─ h1\n  │  └─ h3\n  └─ h10\n');
+  t.match(run.out, /acme\/web +MLD +weft +-/);
+  const one = await weft(url, 'get', 'multicast', 'ff05::1', '--json');
+  t.match(JSON.parse(one.out), { groups: { length: 1, 0: { group: 'ff05::1' } } });
+});
+
 t.test(
   'trace asks what the options say, and tells the way, the verdict and the line of the intent',
   async (t) => {

@@ -1,0 +1,85 @@
+/** `weft get multicast`: groups, who receives them, and the way of their packets. */
+import type {
+  DistributionState,
+  MulticastGroupState,
+  MulticastState,
+} from '../../controller/multicast/types.js';
+import type { Client } from '../client.js';
+import { Exit } from '../exit.js';
+import { plural, table, writeJson, writeLine } from '../output.js';
+import { treeLines } from '../tree-text.js';
+
+export interface GetMulticastOptions {
+  readonly json: boolean;
+  readonly network?: string | undefined;
+}
+
+/** @param names addresses of groups; none: all */
+export async function getMulticast(
+  client: Client,
+  names: readonly string[],
+  { json, network }: GetMulticastOptions,
+): Promise<Exit> {
+  const state = await client.get<MulticastState>('/v1/multicast', { query: { network } });
+  const groups = state.groups.filter(({ group }) => names.length === 0 || names.includes(group));
+  if (json) writeJson({ ...state, groups });
+  else writeLine(multicastText({ ...state, groups }));
+  return Exit.ok;
+}
+
+export function multicastText(state: MulticastState): string {
+  const { groups, routers, queriers, floods } = state;
+  const parts: string[] = [groups.length === 0 ? 'no groups with receivers' : groupTable(groups)];
+  for (const { network, group, distribution } of groups)
+    parts.push(...treeText(`${network} ${group}`, distribution));
+  for (const { network, distribution } of floods)
+    parts.push(...treeText(`${network} flooding`, distribution));
+  if (routers.length > 0) {
+    const rows = routers.map(({ network, address, learnedBy, secondsLeft }) => [
+      network,
+      address,
+      learnedBy,
+      `${secondsLeft}s`,
+    ]);
+    parts.push(table(['routers of', 'address', 'learned by', 'left'], rows));
+  }
+  if (queriers.length > 0) {
+    const rows = queriers.map(({ network, protocol, querier, address, secondsLeft }) => [
+      network,
+      protocol,
+      address ?? querier,
+      secondsLeft === undefined ? undefined : `${secondsLeft}s`,
+    ]);
+    parts.push(table(['queriers of', 'protocol', 'querier', 'left'], rows));
+  }
+  return parts.join('\n\n');
+}
+
+function groupTable(groups: readonly MulticastGroupState[]): string {
+  return table(
+    ['network', 'group', 'receiver', 'host', 'version', 'sources', 'left'],
+    groups.flatMap(({ network, group, receivers }) =>
+      receivers.map(({ endpoint, host, version, sources, secondsLeft }) => [
+        network,
+        group,
+        endpoint ?? 'uplink',
+        host,
+        version,
+        sources === undefined ? 'all' : `${sources.mode} ${sources.addresses.join(' ')}`,
+        `${secondsLeft}s`,
+      ]),
+    ),
+  );
+}
+
+/** Nothing for replication, which is the same from everywhere. */
+function treeText(
+  title: string,
+  { kind, colour, root, edges = [], changing }: DistributionState,
+): readonly string[] {
+  if (kind !== 'tree' || root === undefined) return [];
+  const about = [`colour ${colour}`, plural(edges.length + 1, 'host'), ...(changing ? ['changing'] : [])];
+  return [
+    [`${title}: tree, ${about.join(', ')}`, ...treeLines(root, edges).map((line) => `  ${line}`)].join('\n'),
+  ];
+}

@@ -1,0 +1,75 @@
+/** TypeBox schemas of group membership and distribution. */
+import Type from 'typebox';
+
+const text = (description?: string) => Type.String(description === undefined ? {} : { description });
+const seconds = Type.Integer({ minimum: 0, description: 'Until it is forgotten, unless it is heard again' });
+const oneOf = <const Values extends readonly string[]>(values: Values, description: string) =>
+  Type.Unsafe<Values[number]>({ type: 'string', enum: [...values], description });
+
+const Distribution = Type.Object(
+  {
+    kind: oneOf(
+      ['replication', 'tree'],
+      'replication: the host of the sender sends a copy to each of the others',
+    ),
+    colour: Type.Optional(Type.Integer({ minimum: 1, maximum: 3 })),
+    root: Type.Optional(text('Name of a host')),
+    edges: Type.Optional(
+      Type.Array(Type.Unsafe<readonly [string, string]>({ type: 'array', items: { type: 'string' } }), {
+        description: 'Pairs of neighbours by the names of their hosts, the one nearer to the root first',
+      }),
+    ),
+    changing: Type.Optional(Type.Literal(true, { description: 'Another tree is being prepared, or left' })),
+  },
+  { description: 'How copies reach the hosts' },
+);
+
+const Receiver = Type.Object({
+  endpoint: Type.Optional(text('Absent: behind the VLAN uplink of the network')),
+  host: Type.Optional(text()),
+  version: text('IGMPv1 to IGMPv3, MLDv1, MLDv2: the oldest that was heard lately'),
+  sources: Type.Optional(
+    Type.Object(
+      {
+        mode: oneOf(['include', 'exclude'], 'Only these, or all but these'),
+        addresses: Type.Array(Type.String()),
+      },
+      { description: 'Absent: all' },
+    ),
+  ),
+  secondsLeft: seconds,
+});
+
+export const MulticastAnswer = Type.Object({
+  groups: Type.Array(
+    Type.Object({
+      network: text(),
+      group: text('Address'),
+      number: Type.Integer({ description: 'By which entries name it' }),
+      receivers: Type.Array(Receiver),
+      distribution: Distribution,
+    }),
+  ),
+  routers: Type.Array(
+    Type.Object({
+      network: text(),
+      address: Type.Optional(text('Of the one heard last')),
+      learnedBy: Type.Optional(oneOf(['query', 'pim'], 'By a query, or a hello of PIM')),
+      secondsLeft: seconds,
+    }),
+    { description: 'Multicast routers behind the uplinks of networks' },
+  ),
+  queriers: Type.Array(
+    Type.Object({
+      network: text(),
+      protocol: oneOf(['IGMP', 'MLD'], 'Of IPv4, of IPv6'),
+      querier: oneOf(['weft', 'other', 'none'], 'weft: the switches; other: somebody behind the uplink'),
+      address: Type.Optional(text()),
+      secondsLeft: Type.Optional(seconds),
+    }),
+    { description: 'Who asks the receivers of each network' },
+  ),
+  floods: Type.Array(Type.Object({ network: text(), distribution: Distribution }), {
+    description: 'Of VXLAN networks: how broadcast, and multicast without receivers that are known, is sent',
+  }),
+});

@@ -1,0 +1,135 @@
+/** What there is, as people and programs are told of it. */
+import type { FactInputs } from '../datapath/index.js';
+import type { MulticastGroup, NetworkFact, NetworkId } from '../model/facts.js';
+import type { Directory } from './directory.js';
+import type { Elections } from './elections.js';
+import { groupText } from './messages.js';
+import type { Receiver, Receivers } from './receivers.js';
+import { addressText } from './records.js';
+import type { Routers } from './routers.js';
+import { membershipSettings } from './settings.js';
+import type {
+  DistributionState,
+  MulticastGroupState,
+  MulticastReceiverState,
+  MulticastState,
+  QuerierState,
+} from './types.js';
+
+export interface StateSources {
+  readonly directory: Directory;
+  readonly receivers: Receivers;
+  readonly routers: Routers;
+  readonly elections: Elections;
+  readonly distributions: Pick<FactInputs['distributions'], 'get'>;
+  readonly now: number;
+}
+
+/** @param only of this network; absent: of all */
+export function multicastState(sources: StateSources, only?: NetworkId): MulticastState {
+  const { directory, routers, now } = sources;
+  const networks = [...directory.networks]
+    .filter(({ id }) => only === undefined || id === only)
+    .sort((a, b) => (a.id < b.id ? -1 : 1));
+  return {
+    groups: groupsOf(sources, only),
+    routers: [...routers.values()]
+      .filter(({ network }) => only === undefined || network === only)
+      .map(({ network, address, learnedBy, until }) => ({
+        network,
+        ...(address === undefined ? {} : { address: addressText(address) }),
+        ...(learnedBy === undefined ? {} : { learnedBy }),
+        secondsLeft: secondsUntil(until, now),
+      })),
+    queriers: networks.flatMap((network) =>
+      ([4, 6] as const).map((family) => querierOf(sources, network, family)),
+    ),
+    floods: networks
+      .filter(({ encapsulation }) => encapsulation === 'vxlan')
+      .map((network) => ({ network: network.id, distribution: distributionOf(sources, network.number) })),
+  };
+}
+
+function groupsOf(sources: StateSources, only: NetworkId | undefined): MulticastGroupState[] {
+  const groups = new Map<string, Receiver[]>();
+  for (const receiver of sources.receivers.values()) {
+    if (only !== undefined && receiver.network !== only) continue;
+    const key = `${receiver.network} ${groupText(receiver.group)}`;
+    const known = groups.get(key);
+    if (known === undefined) groups.set(key, [receiver]);
+    else known.push(receiver);
+  }
+  return [...groups]
+    .sort(([a], [b]) => (a < b ? -1 : 1))
+    .map(([, receivers]) => {
+      const { network, networkNumber, group, groupNumber } = receivers[0] as Receiver;
+      return {
+        network,
+        group: groupText(group),
+        number: groupNumber,
+        receivers: receivers.map((receiver) => receiverState(sources, receiver)).sort(byPlace),
+        distribution: distributionOf(sources, networkNumber, group),
+      };
+    });
+}
+
+function byPlace(one: MulticastReceiverState, other: MulticastReceiverState): number {
+  return (one.endpoint ?? '') < (other.endpoint ?? '') ? -1 : 1;
+}
+
+function receiverState({ directory, now }: StateSources, receiver: Receiver): MulticastReceiverState {
+  const { place, filter, version, group } = receiver;
+  const { wanted } = filter;
+  const endpoint = 'endpoint' in place ? place.endpoint : undefined;
+  const host = endpoint === undefined ? undefined : directory.attached(endpoint)?.host;
+  return {
+    ...(endpoint === undefined ? {} : { endpoint }),
+    ...(host === undefined ? {} : { host }),
+    version: `${group.family === 4 ? 'IGMP' : 'MLD'}v${version}`,
+    ...(wanted === undefined
+      ? {}
+      : { sources: { mode: wanted.mode, addresses: [...wanted.addresses].map(addressText) } }),
+    secondsLeft: secondsUntil(filter.until, now),
+  };
+}
+
+function querierOf({ elections, now }: StateSources, network: NetworkFact, family: 4 | 6): QuerierState {
+  const protocol = family === 4 ? 'IGMP' : 'MLD';
+  const other = elections.other(network.id, family);
+  if (other === undefined) {
+    return { network: network.id, protocol, querier: membershipSettings(network).querier ? 'weft' : 'none' };
+  }
+  const { address, until } = other;
+  return {
+    network: network.id,
+    protocol,
+    querier: 'other',
+    address: addressText(address),
+    secondsLeft: secondsUntil(until, now),
+  };
+}
+
+function distributionOf(
+  { distributions, directory }: StateSources,
+  networkNumber: number,
+  group?: MulticastGroup,
+): DistributionState {
+  const key = group === undefined ? String(networkNumber) : `${networkNumber}/${groupText(group)}`;
+  const fact = distributions.get(key);
+  const changing = fact !== undefined && fact.trees.some(({ colour }) => colour !== fact.sending);
+  const tree = fact?.trees.find(({ colour }) => colour === fact.sending);
+  const state = changing ? ({ changing: true } as const) : {};
+  if (tree === undefined) return { kind: 'replication', ...state };
+  const nameOf = (host: number): string => directory.hostByNumber(host)?.name ?? `#${host}`;
+  return {
+    kind: 'tree',
+    colour: tree.colour,
+    root: nameOf(tree.root),
+    edges: tree.edges.map(([upper, lower]) => [nameOf(upper), nameOf(lower)] as const),
+    ...state,
+  };
+}
+
+function secondsUntil(until: number, now: number): number {
+  return Math.max(0, Math.round((until - now) / 1000));
+}

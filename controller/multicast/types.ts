@@ -1,0 +1,66 @@
+/** What is told of group membership and distribution. The HTTP API hands these out as they stand. */
+import type { EndpointId, NetworkId } from '../model/facts.js';
+
+/** Who receives what is sent to one group in one network. */
+export interface MulticastGroupState {
+  readonly network: NetworkId;
+  /** `239.1.1.1`, `ff05::1`. */
+  readonly group: string;
+  /** The number by which entries name it. */
+  readonly number: number;
+  readonly receivers: readonly MulticastReceiverState[];
+  readonly distribution: DistributionState;
+}
+
+export interface MulticastReceiverState {
+  /** Absent: behind the VLAN uplink of the network. */
+  readonly endpoint?: EndpointId;
+  readonly host?: string;
+  /** `IGMPv1` to `IGMPv3`, `MLDv1`, `MLDv2`: the oldest that was heard lately. */
+  readonly version: string;
+  /** Only these sources, or all but these; absent: all. */
+  readonly sources?: { readonly mode: 'include' | 'exclude'; readonly addresses: readonly string[] };
+  /** Until it is forgotten, unless it reports again. */
+  readonly secondsLeft: number;
+}
+
+/** How copies reach the hosts. */
+export interface DistributionState {
+  /** `replication`: the sender's host sends one to each of the others. */
+  readonly kind: 'replication' | 'tree';
+  /** The next four are of a tree. Its colour, two bits of the VNI, tells its packets from those of the tree before. */
+  readonly colour?: number;
+  /** Names of hosts. */
+  readonly root?: string;
+  /** Pairs of neighbours, the one nearer to the root first. */
+  readonly edges?: readonly (readonly [string, string])[];
+  /** Another tree is being prepared, or left. */
+  readonly changing?: true;
+}
+
+/** Multicast routers behind the uplink of a network: they get all groups. */
+export interface MulticastRouterState {
+  readonly network: NetworkId;
+  /** Of the one heard last; absent: not heard since the start of the controller. */
+  readonly address?: string;
+  readonly learnedBy?: 'query' | 'pim';
+  readonly secondsLeft: number;
+}
+
+/** Who asks the receivers of a network. */
+export interface QuerierState {
+  readonly network: NetworkId;
+  readonly protocol: 'IGMP' | 'MLD';
+  /** `weft`: the switches; `other`: somebody behind the uplink; `none`: nobody, by setting. */
+  readonly querier: 'weft' | 'other' | 'none';
+  readonly address?: string;
+  readonly secondsLeft?: number;
+}
+
+export interface MulticastState {
+  readonly groups: readonly MulticastGroupState[];
+  readonly routers: readonly MulticastRouterState[];
+  readonly queriers: readonly QuerierState[];
+  /** How broadcast, and multicast that is not registered, reaches the hosts of VXLAN networks. */
+  readonly floods: readonly { readonly network: NetworkId; readonly distribution: DistributionState }[];
+}
