@@ -19,6 +19,7 @@ const BENCHMARKS: Readonly<Record<string, () => Promise<Benchmark>>> = {
   'policy-growth': () => import('./policy-growth.js'),
   'policy-throughput': () => import('./policy-throughput.js'),
   resync: () => import('./resync.js'),
+  trees: () => import('./trees.js'),
 };
 
 function usage(problem: string): never {

@@ -73,6 +73,8 @@ interface SimulatedHost {
 
 export class SimulatedNetwork implements PlannerSwitches {
   readonly hosts = new Map<number, SimulatedHost>();
+  /** Told of each copy as it is sent. */
+  onCopy: (from: number, to: number) => void = () => {};
   #told: Told = { version: 0, fact: undefined, members: new Set() };
   #onTheWay: Copy[] = [];
 
@@ -205,6 +207,7 @@ export class SimulatedNetwork implements PlannerSwitches {
 
   #copy(packet: Packet, from: number, to: number, colour: number, since = this.now()): void {
     packet.copies++;
+    this.onCopy(from, to);
     if (packet.copies > 100 * this.hosts.size) throw new Error('a packet travels in a loop');
     this.#onTheWay.push({ packet, from, to, colour, since });
   }
