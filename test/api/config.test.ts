@@ -68,7 +68,7 @@ t.test('every mistake is reported with path, line and fix', async (t) => {
   t.equal(found.get('openflow.maxConnections')?.line, 3);
   t.match(found.get('openflow.maxConnections')?.message, /"many" must be integer/);
   t.equal(found.get('htp')?.line, 4);
-  t.match(found.get('htp')?.fix, /openflow, hub, http/);
+  t.match(found.get('htp')?.fix, /openflow, fabric, hub, http/);
   t.match(found.get('store.driver'), { line: 6, message: /"mongodb" is not one of: level, etcd/ });
   t.match(found.get('store.etcd.0'), { line: 7, fix: /http:\/\/HOST:PORT/ });
   t.match(found.get('log.levels.hub'), { line: 10, message: /not one of: trace, debug/ });

@@ -23,14 +23,17 @@ export interface TestController {
   stop(): Promise<void>;
 }
 
-/** `listen`: addresses without port take a free one; the same ones again to restart in place. */
+/**
+ * `listen`: addresses without port take a free one; the same ones again to restart in place. `settings`: a configuration file.
+ */
 export async function startController(
   folder: string,
   listen: { readonly openflow: string; readonly hub: string },
+  settings = '',
 ): Promise<TestController> {
   const store = await LevelStore.open(join(folder, 'state'));
   const log = createLog({ destination: createWriteStream(join(folder, 'controller.log'), { flags: 'a' }) });
-  const config = parseConfig('', { overrides: listen });
+  const config = parseConfig(settings, { overrides: listen });
   const controller = await openController({ store, config, log, version: 'test' });
   const listeners = await controller.start();
   return {
