@@ -83,10 +83,15 @@ export class TestTimer {
     return () => void this.pending.delete(callback);
   };
 
-  /** Runs everything that waits. */
-  fire(): void {
-    const due = [...this.pending.keys()];
-    for (const callback of due) {
+  /** How many wait for so many milliseconds. */
+  waiting(milliseconds: number): number {
+    return [...this.pending.values()].filter((time) => time === milliseconds).length;
+  }
+
+  /** Runs everything that waits, or what waits for so many milliseconds. */
+  fire(milliseconds?: number): void {
+    const due = [...this.pending].filter(([, time]) => milliseconds === undefined || time === milliseconds);
+    for (const [callback] of due) {
       this.pending.delete(callback);
       callback();
     }
