@@ -39,6 +39,11 @@ export class ControllerProcess {
     writeFileSync(this.#config, 'hub: { leaseMs: 2000 }\nopenflow: { echoIntervalMs: 1000 }\n');
   }
 
+  /** Of its HTTP API. */
+  get url(): string {
+    return `http://${this.#http}`;
+  }
+
   /** Resolves when it is ready. */
   async start(): Promise<void> {
     const argv = ['controller', '--config', this.#config, '--data', join(this.lab.directory, 'controller')];
