@@ -8,25 +8,41 @@
  *     the uplink      controller, flooded   controller                 controller, flooded
  *     a tunnel        dropped: there is none, each switch asks its own endpoints
  *
+ * What comes from the uplink comes to every host of the network alike: two of them tell the controller, the first by their numbers.
+ *
  * Open vSwitch does not tell the types of IGMP apart. So what comes from the uplink for a group goes to the controller alone, which hands on
  * the queries among it; and a query for one group that an endpoint forges leaves by the uplink as a report would.
+ *
+ * In a network that does not listen (`snooping: false`) all of it is flooded as any other multicast.
  */
 import type { App, EntryContext } from '../../controller/datapath/app.js';
+import type { NetworkFact } from '../../controller/model/facts.js';
 import { CtState, F, type Match, MeterFlag, oxm } from '../../ofproto/index.js';
 import { ctState } from '../conntrack.js';
 import { icmpv6, igmp, inPort, ipv4, ipv6 } from '../match.js';
 import { Origin, Priority, R, T } from '../pipeline.js';
-import { hostScope, placementsOf } from '../placement.js';
+import { hostScope, type Member, networkScope, placementsOf } from '../placement.js';
 import { PolicyPriority } from '../policy/priority.js';
 import { ALL_HOSTS, ALL_PIM_ROUTERS, ALL_PIM_ROUTERS_IPV6, Icmpv6Type, IpProtocol } from '../protocols.js';
 import { stormMeter } from '../qos/meters.js';
 import { outTagged } from '../vlan.js';
 import { MEMBERSHIP_BURST, MEMBERSHIP_RATE, MembershipMeter, membershipToController } from './punt.js';
+import { multicastSettingsOf } from './settings.js';
 
 /** Why `membership` drops; the object of the cookie. */
 export const MembershipDrop = {
   fromTunnel: 1,
+  fromUplink: 2,
 } as const;
+
+/** Hosts of a VLAN network that tell the controller what comes from the uplink: one, and one for when it is away. */
+const LISTENERS = 2;
+
+interface Listener {
+  readonly host: string;
+  /** Number. */
+  readonly network: number;
+}
 
 const PACKETS = MeterFlag.PKTPS | MeterFlag.BURST | MeterFlag.STATS;
 
@@ -48,11 +64,10 @@ export const membership: App = {
   name: 'membership',
   id: 20,
   declare(d) {
-    const { always, localEndpoints } = placementsOf(d);
+    const { always, localEndpoints, members } = placementsOf(d);
 
     d.entries('untracked', always, untracked);
     d.entries('cluster', always, clusterEntries);
-    d.entries('uplink reports', always, uplinkReports);
 
     d.entries(
       { name: 'reports', object: 'endpoint' },
@@ -69,6 +84,33 @@ export const membership: App = {
         });
       },
     );
+
+    d.entries({ name: 'silent networks', object: 'network' }, d.facts.networks, (context, network) => {
+      if (multicastSettingsOf(network).snooping) return;
+      context.flow(networkScope(network), {
+        table: T.membership,
+        priority: Priority.forbid,
+        match: [R.network.match(network.number)],
+        goto: T.storm_control,
+        object: network.number,
+      });
+    });
+
+    const membersByNetwork = d.index('members of VLAN networks', members, ({ network }) =>
+      network.encapsulation === 'vlan' ? [String(network.number)] : [],
+    );
+    const listeners = d.derive<NetworkFact, Listener>('listeners', d.facts.networks, (context, network) => {
+      if (network.encapsulation !== 'vlan') return;
+      const able = ([, { host, datapathId }]: readonly [string, Member]): boolean =>
+        datapathId !== undefined && context.get(d.facts.hosts, host)?.uplink !== undefined;
+      context
+        .values(membersByNetwork, String(network.number))
+        .filter(able)
+        .sort(([, one], [, other]) => one.hostNumber - other.hostNumber)
+        .slice(0, LISTENERS)
+        .forEach(([key, { host }]) => context.emit(key, { host, network: network.number }));
+    });
+    d.entries('uplink', listeners, listen);
   },
 };
 
@@ -108,15 +150,22 @@ function clusterEntries(context: EntryContext): void {
       goto: T.membership_report,
     });
   }
-  for (const match of [generalQuery, mldQuery, ...pim]) {
+  // Nobody but the controller needs reports from there, and it gets them from others.
+  for (const match of [igmp, ...mldReports]) {
     context.flow('global', {
       table: T.membership,
-      priority: Priority.guard,
+      priority: Priority.shared,
       match: [...from(Origin.uplink), ...match],
-      apply: [membershipToController('uplink')],
-      goto: T.storm_control,
+      drop: true,
+      object: MembershipDrop.fromUplink,
     });
   }
+  context.flow('global', {
+    table: T.membership,
+    priority: Priority.guard,
+    match: [...from(Origin.uplink), ...generalQuery],
+    goto: T.storm_control,
+  });
   for (const match of [igmp, mldQuery, ...mldReports]) {
     context.flow('global', {
       table: T.membership,
@@ -128,13 +177,22 @@ function clusterEntries(context: EntryContext): void {
   }
 }
 
-/** What the controller alone gets. */
-function uplinkReports(context: EntryContext): void {
-  for (const match of [igmp, ...mldReports]) {
-    context.flow('global', {
+function listen(context: EntryContext, { host, network }: Listener): void {
+  const here: Match = [R.network.match(network), R.origin.match(Origin.uplink)];
+  for (const match of [generalQuery, mldQuery, ...pim]) {
+    context.flow(hostScope(host), {
       table: T.membership,
-      priority: Priority.shared,
-      match: [R.origin.match(Origin.uplink), ...match],
+      priority: Priority.hostException,
+      match: [...here, ...match],
+      apply: [membershipToController('uplink')],
+      goto: T.storm_control,
+    });
+  }
+  for (const match of [igmp, ...mldReports]) {
+    context.flow(hostScope(host), {
+      table: T.membership,
+      priority: Priority.host,
+      match: [...here, ...match],
       apply: [membershipToController('uplink')],
     });
   }

@@ -23,7 +23,7 @@ import { Querier, type Recipients } from './querier.js';
 import { type Locus, type LimitHit, Receivers } from './receivers.js';
 import type { ReceiverRecord } from './records.js';
 import { Routers } from './routers.js';
-import { membershipSettings } from './settings.js';
+import { multicastSettingsOf } from '../../apps/multicast/settings.js';
 import { Snooping } from './snooping.js';
 import { multicastState } from './state.js';
 import { DEFAULT_TIMING, membershipIntervalMs, querierPresentMs } from './timing.js';
@@ -221,7 +221,7 @@ export class Membership {
   #networkChanged(id: NetworkId, now: number): void {
     const network = this.#directory.network(id);
     const before = this.#snooped.get(id);
-    const after = network !== undefined && membershipSettings(network).snooping ? network.number : undefined;
+    const after = network !== undefined && multicastSettingsOf(network).snooping ? network.number : undefined;
     if (before === after) return;
     if (before !== undefined) {
       this.#receivers.forgetNetwork(before);

@@ -12,7 +12,7 @@ import type { Elections } from './elections.js';
 import { buildIgmpQuery } from './igmp.js';
 import { groupText } from './messages.js';
 import { buildMldQuery } from './mld.js';
-import { membershipSettings } from './settings.js';
+import { multicastSettingsOf } from '../../apps/multicast/settings.js';
 import { DEFAULT_TIMING, LAST_MEMBER_INTERVAL_MS } from './timing.js';
 
 /** Who gets a frame: endpoints of one host, and the uplink of their network. */
@@ -136,7 +136,8 @@ export class Querier {
       return;
     }
     const starting = round.step < STARTUP_MS.length;
-    if (membershipSettings(network).querier) {
+    const { snooping, querier } = multicastSettingsOf(network);
+    if (snooping && querier) {
       const uplinkTag = round.endpoint === undefined ? this.#uplinkTag(network, round.host) : undefined;
       for (const family of [4, 6] as const) {
         if (this.#options.elections.other(network.id, family) !== undefined) continue;

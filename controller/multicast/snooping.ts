@@ -22,7 +22,7 @@ import { parseMembership } from './parse.js';
 import { QUERIER_MAC, type Querier } from './querier.js';
 import type { LimitHit, Locus, Receivers } from './receivers.js';
 import type { Routers } from './routers.js';
-import { membershipSettings } from './settings.js';
+import { multicastSettingsOf } from '../../apps/multicast/settings.js';
 import { LAST_MEMBER_INTERVAL_MS, membershipIntervalMs, querierPresentMs, timingOf } from './timing.js';
 import { WorkBudget } from './work-budget.js';
 
@@ -158,7 +158,7 @@ export class Snooping {
     budget: WorkBudget,
     now: number,
   ): MembershipMessage | undefined {
-    if (!membershipSettings(network).snooping) {
+    if (!multicastSettingsOf(network).snooping) {
       this.#ignore('snooping-off');
       return undefined;
     }
@@ -219,7 +219,7 @@ export class Snooping {
     const { elections, querier, receivers } = this.#options;
     const { network } = locus;
     if (elections.other(network.id, group.family) !== undefined) return false;
-    if (!membershipSettings(network).querier) return false;
+    if (!multicastSettingsOf(network).querier) return false;
     receivers.doubt(locus, group, querier.lastMember(network, group, now));
     return false;
   }

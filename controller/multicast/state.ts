@@ -7,7 +7,7 @@ import { groupText } from './messages.js';
 import type { Receiver, Receivers } from './receivers.js';
 import { addressText } from './records.js';
 import type { Routers } from './routers.js';
-import { membershipSettings } from './settings.js';
+import { multicastSettingsOf } from '../../apps/multicast/settings.js';
 import type {
   DistributionState,
   MulticastGroupState,
@@ -97,7 +97,8 @@ function querierOf({ elections, now }: StateSources, network: NetworkFact, famil
   const protocol = family === 4 ? 'IGMP' : 'MLD';
   const other = elections.other(network.id, family);
   if (other === undefined) {
-    return { network: network.id, protocol, querier: membershipSettings(network).querier ? 'weft' : 'none' };
+    const { snooping, querier } = multicastSettingsOf(network);
+    return { network: network.id, protocol, querier: snooping && querier ? 'weft' : 'none' };
   }
   const { address, until } = other;
   return {

@@ -129,14 +129,13 @@ const CAUSES: Readonly<Record<string, Explain>> = {
     cause: 'forward.unknown-destination',
     text: 'to a MAC address that no endpoint of the network has',
   }),
-  'membership.cluster': byObject(
-    {
-      [MembershipDrop.fromTunnel]: ['from-tunnel', 'IGMP or MLD of another host: each host asks its own'],
-    },
-    'membership',
-  ),
+  'membership.cluster': (object) =>
+    object === MembershipDrop.fromTunnel
+      ? { cause: 'membership.from-tunnel', text: 'IGMP or MLD of another host: each host asks its own' }
+      : // Reports from the uplink: the controller has them from another host.
+        undefined,
   // The controller has them.
-  'membership.uplink reports': () => undefined,
+  'membership.uplink': () => undefined,
   'policy.verdicts': (object, _table, names) => RULE_DROPS[names.rule(object)?.action ?? 'gone'],
   'policy.policy defaults': () => ({ cause: 'policy.default', text: 'denied by the default of the policy' }),
   'policy.tenant defaults': () => ({

@@ -26,11 +26,16 @@ function world(): DesiredTables {
   const { facts } = desired;
   setHost(facts, 1);
   setHost(facts, 2);
+  setHost(facts, 3);
+  setHost(facts, 4);
   setNetwork(facts, 'acme/lan', VLAN, 'vlan');
   setNetwork(facts, 'acme/web', 1, 'vxlan');
   for (const port of [1, 2]) setEndpoint(facts, 'acme/lan', port, { host: 1, port });
   for (const port of [11, 12]) setEndpoint(facts, 'acme/web', port, { host: 1, port });
   setEndpoint(facts, 'acme/web', 50, { host: 2, port: 1 });
+  for (const host of [3, 4]) setEndpoint(facts, 'acme/lan', 50 + host, { host, port: 1 });
+  setNetwork(facts, 'acme/deaf', 22, 'vlan', { multicast: { snooping: false } });
+  for (const port of [21, 22]) setEndpoint(facts, 'acme/deaf', port, { host: 1, port });
   // Every copy for an endpoint of the web is judged.
   facts.groups.set('acme/all', {
     id: 'acme/all',
@@ -84,8 +89,9 @@ const mld = (endpoint: number, type: number, more = {}): Packet =>
   });
 
 /** Ports a packet leaves by (the uplink as `uplink <VLAN>`), who it is punted for, and the meters it passes. */
-function fate(desired: DesiredTables, inPort: number, sent: Packet) {
-  const { outputs, steps, trace } = new SoftwareSwitch(desired.entries(datapathId(1))).execute(inPort, sent);
+function fate(desired: DesiredTables, inPort: number, sent: Packet, host = 1) {
+  const table = new SoftwareSwitch(desired.entries(datapathId(host)));
+  const { outputs, steps, trace } = table.execute(inPort, sent);
   return {
     out: outputs
       .map(({ port, packet: copy }) => {
@@ -185,6 +191,44 @@ t.test('from the uplink: queries and hellos are heard and flooded, reports only 
     [],
     'a hello of an endpoint',
   );
+  t.end();
+});
+
+t.test('two hosts of a network listen to its uplink', (t) => {
+  const desired = world();
+  const tagged = { vlan_vid: VLAN_PRESENT | VLAN, eth_src: 0x020000000099 };
+  for (const [host, punts] of [
+    [1, toControllerFromUplink],
+    [3, toControllerFromUplink],
+    [4, []],
+  ] as const) {
+    const report = fate(desired, UPLINK_PORT, igmp(9, 0xe0000016, tagged), host);
+    t.strictSame([report.out, report.punts], [[], punts], `a report, on host ${host}`);
+    for (const query of [igmp(9, 0xe0000001, tagged), mld(9, 130, tagged)]) {
+      const { out, punts: told } = fate(desired, UPLINK_PORT, query, host);
+      t.strictSame([out, told], [host === 1 ? [1, 2] : [1], punts], `a query, on host ${host}`);
+    }
+  }
+  desired.facts.endpoints.delete('acme/lan/e1');
+  desired.facts.endpoints.delete('acme/lan/e2');
+  desired.settle();
+  t.strictSame(
+    fate(desired, UPLINK_PORT, igmp(9, 0xe0000016, tagged), 4).punts,
+    toControllerFromUplink,
+    'one leaves, the next takes its place',
+  );
+  t.end();
+});
+
+t.test('a network that does not listen floods them', (t) => {
+  const desired = world();
+  for (const sent of [igmp(21, 0xe0000016), igmp(21, 0xefffff01), mld(21, 143)]) {
+    const { out, punts } = fate(desired, 21, sent);
+    t.strictSame([out, punts], [[22, 'uplink 22'], []]);
+  }
+  const tagged = { vlan_vid: VLAN_PRESENT | 22, eth_src: 0x020000000099 };
+  const { out, punts } = fate(desired, UPLINK_PORT, igmp(9, 0xe0000016, tagged));
+  t.strictSame([out, punts], [[21, 22], []]);
   t.end();
 });
 
