@@ -301,7 +301,15 @@ export const pipeline = definePipelineWithTransition(TRANSITION, [
     stage: 'ingress_policy',
     description:
       'What the destination of the connection admits: finds the rule, for packets of both directions.',
-    match: [R.judgeIngress, R.ingressSubject, R.sourceIdentity, R.sourceClasses, ...RULE_FIELDS],
+    match: [
+      R.judgeIngress,
+      R.ingressSubject,
+      R.sourceIdentity,
+      R.sourceClasses,
+      R.destinationIdentity,
+      R.destinationClasses,
+      ...RULE_FIELDS,
+    ],
     set: [R.rule],
     attribution: [R.rule],
     goto: ['ingress_verdict', 'admit'],

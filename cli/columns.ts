@@ -101,7 +101,13 @@ export const COLUMNS: {
       status.peers,
       status.services,
       status.action,
-      [spec.log === true ? 'log' : '', spec.stateless === true ? 'stateless' : ''].filter(Boolean).join(' '),
+      [
+        spec.log === true ? 'log' : '',
+        spec.stateless === true ? 'stateless' : '',
+        status.groupAddresses === undefined ? '' : `to groups ${status.groupAddresses}`,
+      ]
+        .filter(Boolean)
+        .join(' '),
     ],
   },
   AddressSet: {

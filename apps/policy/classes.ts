@@ -95,7 +95,7 @@ export function declareClasses(d: AppDeclaration, { inForce }: Subjects): Classe
     const tenant = tenantOf(rule.policy);
     const emit = (name: ClassName, mentioned: MentionedClass): void =>
       context.emit(`${key}\n${name}`, { judgement: key, name, mentioned });
-    for (const peer of rule.peers) {
+    for (const peer of [...rule.peers, ...(rule.groupAddresses ?? [])]) {
       const mentioned: MentionedClass =
         peer.kind === 'block' ? { ...peer, tenant, block: sortedBlock(peer.block) } : peer;
       emit(peerClass(tenant, peer), mentioned);

@@ -28,12 +28,14 @@ export function declareProblems(d: AppDeclaration, { subjections }: Subjects, ru
   const placesByJudgement = d.index('places by policy', places, (place) => [place.judgement]);
 
   d.entries<Matcher>('idle rules', rules.matchers, (context, matcher, id) => {
-    if (rules.hasPeers(context, matcher)) return;
+    const others = rules.hasPeers(context, matcher);
+    if (others && rules.hasGroups(context, matcher)) return;
+    const member = others ? 'groupAddresses' : matcher.direction === 'in' ? 'from' : 'to';
     for (const [, { datapathId }] of context.values(placesByJudgement, matcher.judgement)) {
       context.report(datapathId, {
         code: 'policy.rule.nobody',
         subject: id,
-        message: `rule ${id} matches nothing: no endpoint and no address is in what it names as ${matcher.direction === 'in' ? 'from' : 'to'}`,
+        message: `rule ${id} matches nothing: no endpoint and no address is in what it names as ${member}`,
         fix: 'give its groups members or its address sets addresses, or remove the rule',
       });
     }

@@ -10,7 +10,8 @@
  * classes, and an endpoint that joins what exists none.
  *
  * P identities (and wide classes, `wide-classes.ts`) by K services are P * K plain entries where that is few, else P + K clauses of a conjunctive match (ovs-fields(7),
- * "Conjunctive Match Fields") and the entry it ends in.
+ * "Conjunctive Match Fields") and the entry it ends in. Multicast groups that the packet is sent to are a third dimension, G identities
+ * of its destination.
  */
 import type { AppDeclaration, EntryContext } from '../../controller/datapath/app.js';
 import type { ScopeName } from '../../controller/datapath/entry.js';
@@ -23,6 +24,7 @@ import type { DeclaredIdentities, Identities } from './identities.js';
 import { tenantOf } from './membership.js';
 import type { Numbered } from './numbers.js';
 import { rulePriority } from './priority.js';
+import { combined, isConjunctive, manyOf, type Product } from './products.js';
 import { serviceMatches } from './services.js';
 import {
   type Direction,
@@ -44,6 +46,8 @@ export interface Matcher {
   readonly order: string;
   /** Key of the identities of the other side; absent: anybody. */
   readonly peers?: string;
+  /** Key of the identities of the multicast groups that it is about; absent: any destination. */
+  readonly groups?: string;
   /** Services by number; one of no parts is anything. Empty where the rule names ports only. */
   readonly services: readonly Match[];
   /** `6/http`. */
@@ -66,14 +70,15 @@ interface Clause {
   readonly priority: number;
   readonly part: Match;
   readonly rule: number;
-  /** 1: the other side, 2: the service. */
+  /** From 1, of `clauses`. */
   readonly clause: number;
+  readonly clauses: number;
 }
 
-/** Entries with which a rule may be plain however it compares to a conjunctive match. */
-const PLAIN_RATIO = 4;
-const CLAUSES = 2;
+type ClauseMatch = Pick<Clause, 'direction' | 'subject' | 'priority' | 'part'>;
+
 const ANYBODY: readonly Match[] = [[]];
+const ANY_DESTINATION: readonly Match[] = [[]];
 const NOBODY: Peers = { bits: 0, identities: [] };
 const ANYTHING: Match = [];
 
@@ -118,6 +123,8 @@ export interface Rules {
   readonly matchers: Collection<Matcher>;
   /** False where nobody is in what the rule names at the other end. */
   hasPeers(context: Pick<EntryContext, 'get'>, matcher: Matcher): boolean;
+  /** False where the multicast groups that the rule is about are none. */
+  hasGroups(context: Pick<EntryContext, 'get'>, matcher: Matcher): boolean;
 }
 
 export function declareRules(
@@ -126,9 +133,13 @@ export function declareRules(
   { identities, bits }: DeclaredIdentities,
 ): Rules {
   const matchers = declareMatchers(d, subjects);
-  const peerSets = d.derive<Matcher, readonly ClassName[]>('peer sets', matchers, (context, { peers }) => {
-    if (peers !== undefined) context.emit(peers, peers.split('\n'));
-  });
+  const peerSets = d.derive<Matcher, readonly ClassName[]>(
+    'peer sets',
+    matchers,
+    (context, { peers, groups }) => {
+      for (const key of [peers, groups]) if (key !== undefined) context.emit(key, key.split('\n'));
+    },
+  );
   const peerLists = d.derive<readonly ClassName[], Peers>('peers', peerSets, (context, classes, key) => {
     const isWide = (name: ClassName): boolean => context.get(bits, name) !== undefined;
     const wide = new Set(classes.filter(isWide));
@@ -172,28 +183,27 @@ export function declareRules(
       const { direction, priority, rule, order } = matcher;
       const product = productOf(context, matcher, peerLists);
       if (product === undefined || !isConjunctive(product)) return;
-      const emit = (clause: number, part: Match): void =>
-        context.emit(`${direction} ${subject} ${priority} ${partText(part)} ${order}`, {
-          direction,
-          subject,
-          priority,
-          part,
-          rule,
-          clause,
-        });
-      for (const peer of product.peers) emit(1, peer);
-      for (const service of product.services) emit(2, service);
+      const dimensions = manyOf(product);
+      for (const [index, parts] of dimensions.entries()) {
+        for (const part of parts) {
+          context.emit(`${direction} ${subject} ${priority} ${partText(part)} ${order}`, {
+            direction,
+            subject,
+            priority,
+            part,
+            rule,
+            clause: index + 1,
+            clauses: dimensions.length,
+          });
+        }
+      }
     },
   );
   const clausesByMatch = d.index('clauses by match', clauses, (clause) => [clauseMatchText(clause)]);
-  const clauseMatches = d.derive<Clause, Omit<Clause, 'rule' | 'clause'>>(
-    'clause matches',
-    clauses,
-    (context, clause) => {
-      const { direction, subject, priority, part } = clause;
-      context.emit(clauseMatchText(clause), { direction, subject, priority, part });
-    },
-  );
+  const clauseMatches = d.derive<Clause, ClauseMatch>('clause matches', clauses, (context, clause) => {
+    const { direction, subject, priority, part } = clause;
+    context.emit(clauseMatchText(clause), { direction, subject, priority, part });
+  });
   // One entry for each match, in as many conjunctive matches as rules ask for.
   d.entries(
     { name: 'clauses', object: 'rule' },
@@ -207,7 +217,7 @@ export function declareRules(
         // The flag is always set here. It tells a clause from a plain entry with the same match, which cannot be one.
         match: [judge.match(1), register.match(subject), ...part],
         apply: taking.map(
-          ({ rule, clause }): Action => ({ type: 'conjunction', id: rule, clause, clauses: CLAUSES }),
+          ({ rule, clause, clauses: of }): Action => ({ type: 'conjunction', id: rule, clause, clauses: of }),
         ),
         object: taking[0]?.rule ?? 0,
       });
@@ -216,6 +226,7 @@ export function declareRules(
   return {
     matchers,
     hasPeers: (context, matcher) => peerMatches(context, matcher, peerLists).length > 0,
+    hasGroups: (context, matcher) => groupMatches(context, matcher, peerLists).length > 0,
   };
 }
 
@@ -227,25 +238,22 @@ function declareMatchers(d: AppDeclaration, { policies, inForce }: Subjects): Co
     if (policy === undefined || context.get(inForce, key) === undefined) return;
     const tenant = tenantOf(rule.policy);
     const services = rule.services.length === 0 ? [ANYTHING] : serviceMatches(rule.services);
-    const classes = [...new Set(rule.peers.map((peer) => peerClass(tenant, peer)))].sort();
+    const [peers, groups] = [rule.peers, rule.groupAddresses ?? []].map((list) =>
+      [...new Set(list.map((peer) => peerClass(tenant, peer)))].sort().join('\n'),
+    );
     context.emit(id, {
       rule: number,
       direction,
       judgement: key,
       priority: rulePriority(policy.tier, rule),
       order: `${padded(position)} ${padded(number)}`,
-      ...(classes.length === 0 ? {} : { peers: classes.join('\n') }),
+      ...(peers ? { peers } : {}),
+      ...(groups ? { groups } : {}),
       services,
       portNames: [...new Set(portNamesOf(rule))].sort(),
       tenant,
     });
   });
-}
-
-/** Any of these at the other end, and any of these services. */
-interface Product {
-  readonly peers: readonly Match[];
-  readonly services: readonly Match[];
 }
 
 /** What the rule says without its names of ports; undefined where that is nothing. */
@@ -254,9 +262,12 @@ function productOf(
   matcher: Matcher,
   peerLists: PeerLists,
 ): Product | undefined {
-  const peers = peerMatches(context, matcher, peerLists);
-  const { services } = matcher;
-  return peers.length === 0 || services.length === 0 ? undefined : { peers, services };
+  const product: Product = [
+    peerMatches(context, matcher, peerLists),
+    matcher.services,
+    groupMatches(context, matcher, peerLists),
+  ];
+  return product.some(({ length }) => length === 0) ? undefined : product;
 }
 
 /** The other side of a rule, as matches that together are it. */
@@ -266,20 +277,31 @@ function peerMatches(
   peerLists: PeerLists,
 ): readonly Match[] {
   if (key === undefined) return ANYBODY;
-  const { bits, identities } = context.get(peerLists, key) ?? NOBODY;
   const { peer, peerClasses } = SIDE[direction];
+  return identityMatches(context.get(peerLists, key) ?? NOBODY, peer, peerClasses);
+}
+
+/** Where the packet is sent to, of direction `in`. */
+function groupMatches(
+  context: Pick<Context<never>, 'get'>,
+  { groups: key }: Matcher,
+  peerLists: PeerLists,
+): readonly Match[] {
+  if (key === undefined) return ANY_DESTINATION;
+  return identityMatches(context.get(peerLists, key) ?? NOBODY, R.destinationIdentity, R.destinationClasses);
+}
+
+function identityMatches(
+  { bits, identities }: Peers,
+  identity: typeof R.sourceIdentity,
+  classes: typeof R.sourceClasses,
+): readonly Match[] {
   const wide: Match[] = [];
   for (let rest = bits; rest !== 0; rest = (rest & (rest - 1)) >>> 0) {
     const lowest = (rest & -rest) >>> 0;
-    wide.push([oxm(peerClasses.field, lowest, lowest)]);
+    wide.push([oxm(classes.field, lowest, lowest)]);
   }
-  return [...wide, ...identities.map((number) => [peer.match(number)])];
-}
-
-/** True where clauses are worth it. A dimension of one has no use for them. */
-function isConjunctive({ peers, services }: Product): boolean {
-  const [p, k] = [peers.length, services.length];
-  return p > 1 && k > 1 && p * k > PLAIN_RATIO * (p + k);
+  return [...wide, ...identities.map((number) => [identity.match(number)])];
 }
 
 function ruleEntries(
@@ -300,15 +322,15 @@ function ruleEntries(
       goto: verdict,
       object: rule,
     });
-  const plain = (peer: Match, service: Match): void => decide([...peer, ...service]);
-
   const product = productOf(context, matcher, peerLists);
   if (product !== undefined) {
-    if (isConjunctive(product)) decide([oxm(F.conj_id, rule)]);
-    else for (const peer of product.peers) for (const service of product.services) plain(peer, service);
+    const single = product.filter(({ length }) => length === 1).flat(2);
+    if (isConjunctive(product)) decide([oxm(F.conj_id, rule), ...single]);
+    else for (const match of combined(product)) decide(match);
   }
   for (const { peer, service } of namedServices(context, application, peerLists, identities)) {
-    plain(peer, service);
+    for (const match of combined([[peer], [service], groupMatches(context, matcher, peerLists)]))
+      decide(match);
   }
 }
 
@@ -353,7 +375,7 @@ function portServices(name: string, port: number): readonly Match[] {
   return serviceMatches([{ protocol, ports: [{ first: port, last: port }] }]);
 }
 
-function clauseMatchText({ direction, subject, priority, part }: Omit<Clause, 'rule' | 'clause'>): string {
+function clauseMatchText({ direction, subject, priority, part }: ClauseMatch): string {
   return `${direction} ${subject} ${priority} ${partText(part)}`;
 }
 

@@ -161,7 +161,9 @@ async function related(client: Client, object: ObjectView): Promise<Record<strin
       const rules = await rulesOf(client, object.spec.tenant);
       return {
         rules: rules.filter(({ spec }) =>
-          peersOf(spec).some(({ addressSet }) => addressSet === object.spec.name),
+          [...peersOf(spec), ...(spec.groupAddresses ?? [])].some(
+            ({ addressSet }) => addressSet === object.spec.name,
+          ),
         ),
       };
     }

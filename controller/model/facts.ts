@@ -204,6 +204,9 @@ export type Peer =
   | { readonly kind: 'addressSet'; readonly id: TenantObjectId }
   | { readonly kind: 'block'; readonly block: AddressBlock };
 
+/** Addresses that a rule names by themselves: no matter whose they are. */
+export type AddressPeer = Extract<Peer, { readonly kind: 'addressSet' | 'block' }>;
+
 /** A protocol and what of it; a service without ports and types is all of the protocol. */
 export interface Service {
   /** IP protocol, 0 to 255: 1 icmp, 6 tcp, 17 udp, 58 icmpv6, 132 sctp. */
@@ -245,6 +248,8 @@ export interface RuleFact {
   readonly peers: readonly Peer[];
   /** Empty: anything. */
   readonly services: readonly Service[];
+  /** Of direction `in`: the multicast groups that the packet is sent to, any of them. Absent: anything, unicast too. */
+  readonly groupAddresses?: readonly AddressPeer[];
 }
 
 /** A rate and how much of it may come at once. */

@@ -1,5 +1,6 @@
 /** From records of policy and quality of service to facts. Records have been checked: what cannot be read is left out. */
 import type {
+  AddressPeer,
   AddressSetFact,
   EndpointFact,
   GroupFact,
@@ -129,6 +130,7 @@ function peerFact(tenant: string, { group, network, addressSet, cidr, except }: 
 export const ruleFact = remembered(({ number, position, spec }: RuleRecord): RuleFact => {
   const { tenant, policy, name, direction = 'in', priority = 1, action = 'allow' } = spec;
   const peers = (direction === 'in' ? spec.from : spec.to) ?? [];
+  const groups = (spec.groupAddresses ?? []).map((group) => peerFact(tenant, group) as AddressPeer);
   return {
     id: `${tenant}/${policy}/${name}`,
     policy: `${tenant}/${policy}`,
@@ -142,6 +144,7 @@ export const ruleFact = remembered(({ number, position, spec }: RuleRecord): Rul
     stateless: spec.stateless ?? false,
     peers: peers.map((peer) => peerFact(tenant, peer)),
     services: servicesOf(spec),
+    ...(groups.length === 0 ? {} : { groupAddresses: groups }),
   };
 });
 

@@ -112,12 +112,15 @@ export function namedBy(table: Table, record: Records[Table]): Named[] {
       return tier === undefined ? [] : [{ table: 'tier', id: tier }];
     }
     case 'rule': {
-      const { tenant, from = [], to = [] } = (record as RuleRecord).spec;
-      return [...from, ...to].flatMap(({ group, network, addressSet }): Named[] => [
-        ...named('group', tenant, group),
-        ...named('network', tenant, network),
-        ...named('addressSet', tenant, addressSet),
-      ]);
+      const { tenant, from = [], to = [], groupAddresses = [] } = (record as RuleRecord).spec;
+      return [
+        ...[...from, ...to].flatMap(({ group, network, addressSet }): Named[] => [
+          ...named('group', tenant, group),
+          ...named('network', tenant, network),
+          ...named('addressSet', tenant, addressSet),
+        ]),
+        ...groupAddresses.flatMap(({ addressSet }) => named('addressSet', tenant, addressSet)),
+      ];
     }
     case 'group': {
       const { spec } = record as GroupRecord;

@@ -168,6 +168,15 @@ const peers = (description: string, ...example: object[]) =>
     ...(example.length === 0 ? {} : { examples: [example] }),
   });
 
+const GroupAddresses = Type.Object(
+  {
+    addressSet: Type.Optional(reference('Multicast addresses of a set', 'channels')),
+    cidr: Type.Optional(text('A multicast address or prefix', '239.1.0.0/16', { maxLength: 64 })),
+    except: Type.Optional(addresses('With `cidr`: prefixes in it that are not meant', '239.1.9.0/24')),
+  },
+  closed,
+);
+
 const action = (description: string) => oneOf(['allow', 'deny'], description);
 
 /** Members of a rule besides its name. */
@@ -195,6 +204,14 @@ const ruleMembers = {
     ),
   ),
   to: Type.Optional(peers('With direction out: as `from`')),
+  groupAddresses: Type.Optional(
+    Type.Array(GroupAddresses, {
+      maxItems: 1000,
+      description:
+        'With direction in: only what is sent to any of these multicast groups, each {addressSet} or {cidr, except}. Who may send to a group a rule with direction out says by `to`. Default: anything, unicast too',
+      examples: [[{ cidr: '239.1.0.0/16' }, { cidr: 'ff15::/16' }]],
+    }),
+  ),
   protocol: Type.Optional(
     Type.Union([Type.String({ minLength: 1, maxLength: 16 }), Type.Integer({ minimum: 0, maximum: 255 })], {
       description: 'tcp, udp, sctp, icmp, icmpv6 or the number of an IP protocol. Default: any',
@@ -387,4 +404,5 @@ export type PolicyIntent = Static<typeof PolicyIntent>;
 export type RuleIntent = Static<typeof RuleIntent>;
 export type QosProfileIntent = Static<typeof QosProfileIntent>;
 export type PeerIntent = Static<typeof Peer>;
+export type GroupAddressesIntent = Static<typeof GroupAddresses>;
 export type PolicyRule = Static<typeof PolicyRule>;

@@ -141,6 +141,7 @@ export function ruleView(state: State, name: string, record: RuleRecord): Object
       action,
       peers: peersText((direction === 'in' ? spec.from : spec.to) ?? []),
       services: formatServices(services),
+      ...(spec.groupAddresses === undefined ? {} : { groupAddresses: peersText(spec.groupAddresses) }),
     },
   };
 }

@@ -47,6 +47,16 @@ export function formatPrefix(prefix: PrefixFact): string {
   return `${formatIpv6(prefix.address)}${prefix.length === 128 ? '' : `/${prefix.length}`}`;
 }
 
+const MULTICAST: readonly PrefixFact[] = [
+  { family: 4, address: 0xe000_0000, length: 4 },
+  { family: 6, address: 0xffn << 120n, length: 8 },
+];
+
+/** True when every address of the prefix is that of a multicast group (RFC 5771, RFC 4291 section 2.7). */
+export function isMulticast(prefix: PrefixFact): boolean {
+  return MULTICAST.some((all) => covers(all, prefix));
+}
+
 /** True when every address of `inner` is in `outer`. */
 export function covers(outer: PrefixFact, inner: PrefixFact): boolean {
   if (outer.length > inner.length) return false;

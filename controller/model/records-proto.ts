@@ -220,6 +220,8 @@ message Rule {
   optional string action = 15;
   optional bool log = 16;
   optional bool stateless = 17;
+  // Address sets and blocks only.
+  repeated Peer group_addresses = 18;
 }
 
 message Rate {

@@ -21,9 +21,10 @@ import { RECORDS_PROTO } from './records-proto.js';
 
 /**
  * Version of the records written here; those of a later version are refused. 2 added policy and quality of service: a Weft that
- * knows only 1 would lose what it does not know of a tenant or an endpoint, and nothing must be open because of that.
+ * knows only 1 would lose what it does not know of a tenant or an endpoint, and nothing must be open because of that. 3 added
+ * the multicast groups of a rule, without which it would be about everything.
  */
-export const SCHEMA_VERSION = 2;
+export const SCHEMA_VERSION = 3;
 
 export interface Subnet<Address> {
   readonly address: Address;

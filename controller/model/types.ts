@@ -225,6 +225,8 @@ export interface RuleStatus {
   readonly peers: string;
   /** `tcp 80,8000-8010`; `any`. */
   readonly services: string;
+  /** `239.1.0.0/16, set channels`; absent: anything. */
+  readonly groupAddresses?: string;
 }
 
 interface View<K extends Kind, Spec, Status> {

@@ -118,6 +118,10 @@ function ruleMatches(world: World, endpoint: Endpoint, rule: RuleFact, conversat
     }
   });
   if (rule.peers.length > 0 && !isPeer) return false;
+  const isToGroup = rule.groupAddresses?.some((group) =>
+    inBlock(conversation.destination, group.kind === 'addressSet' ? world.sets.get(group.id)! : group.block),
+  );
+  if (isToGroup === false) return false;
   const connectedTo = rule.direction === 'in' ? endpoint : at;
   const { protocol, sourcePort: type, destinationPort: port } = conversation;
   return (

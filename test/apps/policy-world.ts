@@ -3,6 +3,7 @@ import fc from 'fast-check';
 import type { FactInputs } from '../../controller/datapath/desired.js';
 import type {
   AddressBlock,
+  AddressPeer,
   EndpointFact,
   GroupFact,
   Peer,
@@ -83,6 +84,19 @@ function prefix6(address: bigint, length: number): PrefixFact {
   const size = 1n << BigInt(128 - length);
   return { family: 6, address: address - (address % size), length };
 }
+
+const multicast: fc.Arbitrary<AddressBlock> = fc
+  .record({
+    four: fc.subarray([
+      prefix4(0xef010000, 16),
+      prefix4(0xef010100, 24),
+      prefix4(0xef020000, 16),
+      prefix4(0xe0000000, 4),
+    ]),
+    six: fc.subarray([prefix6(0xff15n << 112n, 32), prefix6((0xff15n << 112n) + 7n, 128)]),
+    except: fc.subarray([prefix4(0xef010105, 32), prefix6((0xff15n << 112n) + 9n, 128)]),
+  })
+  .map(({ four, six, except }) => ({ prefixes: [...four, ...six], except }));
 
 const service: fc.Arbitrary<Service> = fc.oneof(
   fc
@@ -175,14 +189,25 @@ const numbers = fc.record({
           fc.nat(3).map((network) => ({ network })),
           fc.constant({ set: true }),
           block.map((of) => ({ block: of })),
+          multicast.map((of) => ({ block: of })),
         ),
         3,
       ),
       services: few(service, 3),
+      groupAddresses: fc.option(
+        few(
+          fc.oneof(
+            fc.constant<AddressPeer>({ kind: 'addressSet', id: 'red/m' }),
+            multicast.map((of): AddressPeer => ({ kind: 'block', block: of })),
+          ),
+          2,
+        ),
+      ),
     }),
     { minLength: 5, maxLength: 16 },
   ),
   set: block,
+  channels: multicast,
 });
 
 /** Tenants with equal addresses; all objects belong to `red` but for the endpoints of `blue/web` and what blue closes. */
@@ -238,9 +263,11 @@ export const worlds: fc.Arbitrary<World> = numbers.map((described) => {
   }));
   const positions = [0, 0, 0];
   const rules = described.rules.map((rule, i): RuleFact => {
-    const { policy, peers, ...rest } = rule;
+    const { policy, peers, groupAddresses, ...rest } = rule;
+    const isAboutGroups = rule.direction === 'in' && groupAddresses !== null && groupAddresses.length > 0;
     return {
       ...rest,
+      ...(isAboutGroups ? { groupAddresses } : {}),
       id: `red/p${policy}/r${i}`,
       policy: `red/p${policy}`,
       name: `r${i}`,
@@ -263,7 +290,10 @@ export const worlds: fc.Arbitrary<World> = numbers.map((described) => {
     groups,
     policies,
     rules,
-    sets: new Map([['red/s', described.set]]),
+    sets: new Map([
+      ['red/s', described.set],
+      ['red/m', described.channels],
+    ]),
   };
 });
 
@@ -291,7 +321,7 @@ export function write(facts: FactInputs, world: World): void {
   replace(facts.rules, world.rules);
   replace(
     facts.addressSets,
-    [...world.sets].map(([id, of]) => ({ ...of, id, tenant: 'red', name: id.slice(4), number: 1 })),
+    [...world.sets].map(([id, of], i) => ({ ...of, id, tenant: 'red', name: id.slice(4), number: i + 1 })),
   );
 }
 
@@ -304,6 +334,9 @@ function replace<T extends { readonly id: string }>(
   for (const fact of facts) input.set(fact.id, fact);
 }
 
+/** Multicast groups that rules of wide worlds name. */
+export const CHANNELS = Array.from({ length: 16 }, (_, i) => 0xef010000 + i);
+
 /** Rules of one rung that have some of their clauses in common: they are about half the same groups and ports. */
 const ALIKE = [0, 6].map((first) => ({
   groups: Array.from({ length: 12 }, (_, i) => first + i),
@@ -312,6 +345,7 @@ const ALIKE = [0, 6].map((first) => ({
   action: 'allow' as const,
   priority: 3,
   wide: undefined,
+  channels: first === 0 ? undefined : CHANNELS.map((_, i) => i).slice(2),
 }));
 
 /**
@@ -331,6 +365,10 @@ export const wideWorlds: fc.Arbitrary<World> = fc
         { kind: 'group', id: 'red/most' },
         { kind: 'network', id: 'red/web' },
       ),
+      channels: fc.option(fc.uniqueArray(fc.nat(CHANNELS.length - 1), { minLength: 1, maxLength: 14 }), {
+        nil: undefined,
+        freq: 1,
+      }),
     }),
     { minLength: 4, maxLength: 8 },
   )
@@ -364,8 +402,18 @@ export const wideWorlds: fc.Arbitrary<World> = fc
       policies: name === 'all' ? ['red/p'] : [],
     })),
     policies: [{ id: 'red/p', tenant: 'red', name: 'p', number: 1, tier: 10, defaultIn: 'deny' }],
-    rules: [...described, ...ALIKE].map(({ groups, ports, wide, ...rest }, i) => ({
+    rules: [...described, ...ALIKE].map(({ groups, ports, wide, channels, ...rest }, i) => ({
       ...rest,
+      ...(channels === undefined || rest.direction === 'out'
+        ? {}
+        : {
+            groupAddresses: channels.map(
+              (at): AddressPeer => ({
+                kind: 'block',
+                block: { prefixes: [{ family: 4, address: CHANNELS[at]!, length: 32 }], except: [] },
+              }),
+            ),
+          }),
       id: `red/p/r${i}`,
       policy: 'red/p',
       name: `r${i}`,

@@ -1,5 +1,6 @@
 /** Intents of policy and quality of service: what they become, what is refused, what is warned of, and what holds them together. */
 import t from 'tap';
+import type { RuleFact } from '../../controller/model/facts.js';
 import type { Model, Problem } from '../../controller/model/index.js';
 import { applyText, factsByKey, Follower, openModel } from './helpers.js';
 import { codesOf, example, openNew, refusedWith } from './fixtures.js';
@@ -264,6 +265,38 @@ await t.test('a rule that cannot be is refused, with the place of the mistake', 
     ['{name: r, action: permit}', 'intent.value', 'action'],
     ['{name: r, from: [{groop: web}]}', 'intent.unknown-key', 'from[0].groop'],
     ['{direction: in}', 'intent.missing', 'name'],
+    ['{name: r, groupAddresses: [{cidr: 10.0.0.0/8}]}', 'rule.groupAddresses', 'groupAddresses[0].cidr'],
+    ['{name: r, groupAddresses: [{cidr: 224.0.0.0/3}]}', 'rule.groupAddresses', 'groupAddresses[0].cidr'],
+    ['{name: r, groupAddresses: [{cidr: "fe00::/7"}]}', 'rule.groupAddresses', 'groupAddresses[0].cidr'],
+    ['{name: r, groupAddresses: [{cidr: 239.1.1.1/8}]}', 'rule.cidr', 'groupAddresses[0].cidr'],
+    ['{name: r, groupAddresses: [{cidr: 239.1.1.1}, {}]}', 'rule.groupAddresses', 'groupAddresses[1]'],
+    [
+      '{name: r, groupAddresses: [{cidr: 239.1.1.1, addressSet: partners}]}',
+      'rule.groupAddresses',
+      'groupAddresses[0]',
+    ],
+    [
+      '{name: r, groupAddresses: [{cidr: 239.1.0.0/16, except: [239.2.0.0/16]}]}',
+      'rule.except',
+      'groupAddresses[0].except[0]',
+    ],
+    [
+      '{name: r, groupAddresses: [{addressSet: nope}]}',
+      'policy.addressSet.unknown',
+      'groupAddresses[0].addressSet',
+    ],
+    [
+      '{name: r, groupAddresses: [{addressSet: partners}]}',
+      'rule.groupAddresses',
+      'groupAddresses[0].addressSet',
+    ],
+    ['{name: r, groupAddresses: [{group: web}]}', 'intent.unknown-key', 'groupAddresses[0].group'],
+    ['{name: r, direction: out, groupAddresses: [{cidr: 239.1.0.0/16}]}', 'rule.direction', 'groupAddresses'],
+    [
+      '{name: r, fromIpAddress: 10.0.0.0/8, groupAddresses: [{cidr: "ff15::/16"}]}',
+      'rule.families',
+      'groupAddresses',
+    ],
   ];
   for (const [rule, code, member] of cases) {
     const problems = await refusedWith(rules(model, rule));
@@ -451,6 +484,18 @@ await t.test('what is hardly meant is warned of', async (t) => {
     ['{name: a, priority: 9, fromIpAddress: 192.0.0.0/16}', '{name: b, from: [{addressSet: partners}]}', 1],
     ['{name: a, priority: 9, from: [{addressSet: partners}]}', '{name: b, fromIpAddress: 192.0.2.128}', 1],
     ['{name: a, priority: 9, stateless: true}', '{name: b}', undefined],
+    ['{name: a, priority: 9}', '{name: b, groupAddresses: [{cidr: 239.1.0.0/16}]}', 1],
+    ['{name: a, priority: 9, groupAddresses: [{cidr: 239.1.0.0/16}]}', '{name: b}', undefined],
+    [
+      '{name: a, priority: 9, groupAddresses: [{cidr: 239.0.0.0/8}]}',
+      '{name: b, groupAddresses: [{cidr: 239.1.0.0/16}]}',
+      1,
+    ],
+    [
+      '{name: a, priority: 9, groupAddresses: [{cidr: 239.1.0.0/16}]}',
+      '{name: b, groupAddresses: [{cidr: 239.0.0.0/8}]}',
+      undefined,
+    ],
   ];
   for (const [first, second, expected] of shadowed)
     t.same(
@@ -765,6 +810,50 @@ name: shop
   ]);
   await model.netplugin.desired({});
   t.same(model.facts(), []);
+});
+
+await t.test('multicast groups of a rule', async (t) => {
+  const model = await openBase();
+  const set = (...addresses: string[]) =>
+    `{kind: AddressSet, tenant: acme, name: channels, addresses: [${addresses.join(', ')}]}`;
+  const empty = await applyText(model, `${set()}`);
+  t.same(empty.warnings, []);
+  const { warnings } = await rules(model, '{name: r, groupAddresses: [{addressSet: channels}]}');
+  t.match(warnings, [{ code: 'rule.nobody', path: 'Policy acme/p: rules[0].groupAddresses' }]);
+  await applyText(model, set('239.1.0.0/16', '"ff15::/16"'));
+  await rules(
+    model,
+    '{name: r, groupAddresses: [{addressSet: channels}, {cidr: 239.2.0.0/16, except: [239.2.9.0/24]}]}',
+    '{name: none, groupAddresses: []}',
+  );
+  const [fact, none] = factsOf(model, 'rule acme/p/r', 'rule acme/p/none') as RuleFact[];
+  t.same(fact?.groupAddresses, [
+    { kind: 'addressSet', id: 'acme/channels' },
+    {
+      kind: 'block',
+      block: {
+        prefixes: [{ family: 4, address: 0xef020000, length: 16 }],
+        except: [{ family: 4, address: 0xef020900, length: 24 }],
+      },
+    },
+  ]);
+  t.equal(none?.groupAddresses, undefined, 'an empty list says nothing');
+
+  const refused = await refusedWith(applyText(model, set('239.1.0.0/16', '10.1.0.0/16')));
+  t.match(refused, [
+    {
+      code: 'addressSet.multicast',
+      path: 'AddressSet acme/channels: addresses',
+      message: /10\.1\.0\.0\/16.*rule acme\/p\/r/,
+    },
+  ]);
+  const together = `${set('10.1.0.0/16')}\n---\n{kind: Policy, tenant: acme, name: p, rules: []}`;
+  await applyText(model, together);
+  t.pass('unless the rule goes with it');
+  await applyText(model, set('239.1.0.0/16'));
+  await rules(model, '{name: r, groupAddresses: [{addressSet: channels}]}');
+  const used = await refusedWith(model.remove([{ kind: 'AddressSet', name: 'acme/channels' }]));
+  t.match(used, [{ code: 'object.used', message: /rule acme\/p\/r/ }]);
 });
 
 await t.test("contiv's own objects", async (t) => {

@@ -11,6 +11,7 @@ import { Plan } from './plan.js';
 import { applyProfiles } from './profiles.js';
 import { removeNamed, removeUnwanted } from './remove.js';
 import { warnOfRules } from './rule-warnings.js';
+import { checkGroupSets } from './rule-check.js';
 import { applyRules } from './rules.js';
 import { applyTenants, checkOverlaps, warnOfKeptValues } from './tenants.js';
 
@@ -58,6 +59,7 @@ export function applyOperation(
   applyPolicies(plan);
   applyGroups(plan);
   applyRules(plan, keepApart ? 'add' : mode);
+  checkGroupSets(plan);
   applyEndpoints(plan);
   warnOfUnknownMembers(plan);
   warnOfRules(plan);

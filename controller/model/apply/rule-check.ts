@@ -1,7 +1,7 @@
 /** Checks one rule: what its members say, and that together they can match something. */
 import { SHORTHANDS, withoutShorthands } from '../canonical.js';
 import type { IntentObject, PeerIntent, PolicyRule, RuleIntent } from '../intents.js';
-import { addressBlock, covers, formatPrefix, parsePrefix, parsePrefixes } from '../prefixes.js';
+import { addressBlock, covers, formatPrefix, isMulticast, parsePrefix, parsePrefixes } from '../prefixes.js';
 import { formatProtocol, hasPorts, ICMP, ICMPV6, parsePort, parseProtocol } from '../services.js';
 import { sameFact } from '../record-facts.js';
 import type { Plan } from './plan.js';
@@ -95,11 +95,12 @@ function checkProtocol(
 
 function checkPeers(
   plan: Plan,
-  { tenant, object, prefix }: WantedRule,
+  wanted: WantedRule,
   rule: RuleIntent,
   protocol: number | undefined,
   report: Report,
 ): void {
+  const { tenant, object, prefix } = wanted;
   const direction = rule.direction ?? 'in';
   const [list, other] = direction === 'in' ? (['from', 'to'] as const) : (['to', 'from'] as const);
   if (rule[other] !== undefined) {
@@ -141,6 +142,7 @@ function checkPeers(
       checkReference(plan, object, `${prefix}${place}.${kind}`, target, `${tenant}/${name}`);
     }
   }
+  checkGroupAddresses(plan, wanted, rule, families, report);
   if (blocks.size === 2) {
     report(
       list,
@@ -157,6 +159,107 @@ function checkPeers(
       `${needed === 4 ? 'icmp is of IPv4' : 'icmpv6 is of IPv6'}, and ${list} is of ${needed === 4 ? 'IPv6' : 'IPv4'} only`,
       `write protocol: ${needed === 4 ? 'icmpv6' : 'icmp'}`,
     );
+  }
+}
+
+/**
+ * Multicast groups, of direction in. What is in an address set is looked at when all of the request is known (`checkGroupSets`).
+ *
+ * @param families of the other side, as far as they are certain; empty: either
+ */
+function checkGroupAddresses(
+  plan: Plan,
+  { tenant, object, prefix }: WantedRule,
+  { direction, groupAddresses = [] }: RuleIntent,
+  families: ReadonlySet<4 | 6>,
+  report: Report,
+): void {
+  if (groupAddresses.length === 0) return;
+  if (direction === 'out') {
+    report(
+      'groupAddresses',
+      'direction',
+      'is of rules with direction in: what a rule with direction out is sent to, its `to` says',
+      'write to: [{cidr: …}], or direction: in',
+    );
+    return;
+  }
+  const found = new Set<4 | 6>();
+  for (const [index, group] of groupAddresses.entries()) {
+    const place = `groupAddresses[${index}]`;
+    const { addressSet, cidr, except = [] } = group;
+    if ((addressSet === undefined) === (cidr === undefined)) {
+      report(
+        place,
+        'groupAddresses',
+        cidr === undefined ? 'names nothing' : 'names addressSet and cidr at once',
+        'give each of addressSet and cidr an item of its own',
+      );
+    } else if (cidr !== undefined) {
+      for (const family of checkBlock(cidr, except, place, report)) found.add(family);
+      const block = parsePrefix(cidr);
+      if ('family' in block && !isMulticast(block)) {
+        report(
+          `${place}.cidr`,
+          'groupAddresses',
+          `${cidr} is not multicast`,
+          'write a prefix in 224.0.0.0/4 or ff00::/8; for the members of the groups with the policy themselves leave it out',
+        );
+      }
+    } else {
+      if (except.length > 0)
+        report(`${place}.except`, 'groupAddresses', 'goes with cidr only', 'put the exceptions into the set');
+      checkReference(plan, object, `${prefix}${place}.addressSet`, 'AddressSet', `${tenant}/${addressSet}`);
+      for (const family of familiesOf(plan, tenant, group)) found.add(family);
+    }
+  }
+  if (families.size > 0 && found.size > 0 && ![...found].some((family) => families.has(family))) {
+    report(
+      'groupAddresses',
+      'families',
+      'is of another family than from: the rule would match nothing',
+      'name groups of the family of from, or leave from out',
+    );
+  }
+}
+
+/** An address set that rules name as multicast groups holds nothing else, whichever of the two the request changes. */
+export function checkGroupSets(plan: Plan): void {
+  const inRequest = new Map(plan.rules.map((rule) => [rule.id, rule]));
+  const outsider = (set: string): string | undefined =>
+    plan.state.get('addressSet', set)?.spec.addresses?.find((text) => {
+      const prefix = parsePrefix(text);
+      return 'family' in prefix && !isMulticast(prefix);
+    });
+  for (const { spec, object, prefix, changed } of plan.rules) {
+    if (!changed) continue;
+    for (const [index, { addressSet }] of (spec.groupAddresses ?? []).entries()) {
+      const address = addressSet === undefined ? undefined : outsider(`${spec.tenant}/${addressSet}`);
+      if (address === undefined) continue;
+      plan.problems.error(
+        object,
+        `${prefix}groupAddresses[${index}].addressSet`,
+        'rule.groupAddresses',
+        `address set ${spec.tenant}/${addressSet} has ${address}, which is not multicast`,
+        'name a set of prefixes in 224.0.0.0/4 and ff00::/8',
+      );
+    }
+  }
+  for (const [id, set] of plan.wanted.AddressSet) {
+    const address = outsider(id);
+    if (address === undefined) continue;
+    for (const user of plan.state.indexes.policy.users({ table: 'addressSet', id }, 'rule')) {
+      const groups = plan.state.get('rule', user)?.spec.groupAddresses ?? [];
+      const isGroups = groups.some(({ addressSet }) => addressSet === set.name);
+      if (!isGroups || inRequest.get(user)?.changed === true) continue;
+      plan.problems.error(
+        set,
+        'addresses',
+        'addressSet.multicast',
+        `has ${address}, which is not multicast, and rule ${user} names the set as groupAddresses`,
+        'remove it, or make a set of its own for the rule',
+      );
+    }
   }
 }
 

@@ -1,5 +1,5 @@
 /** What is allowed and yet hardly meant: rules that match nothing now, that others decide before, that name ports nobody has. */
-import type { RuleFact } from '../facts.js';
+import type { Peer } from '../facts.js';
 import { isEmptyGroup } from '../membership.js';
 import { addressSetFact, ruleFact } from '../policy-facts.js';
 import { parsePort, parseProtocol } from '../services.js';
@@ -39,11 +39,15 @@ export function warnOfRules(plan: Plan): void {
     const record = plan.state.get('rule', rule.id);
     if (record === undefined) continue;
     const fact = ruleFact(record);
-    const nothing = matchesNobody(plan, fact);
-    if (nothing !== undefined) {
+    for (const [member, peers] of [
+      [fact.direction === 'in' ? 'from' : 'to', fact.peers],
+      ['groupAddresses', fact.groupAddresses ?? []],
+    ] as const) {
+      const nothing = matchesNobody(plan, peers);
+      if (nothing === undefined) continue;
       warn(
         rule,
-        fact.direction === 'in' ? 'from' : 'to',
+        member,
         'nobody',
         `matches nothing now: ${nothing}`,
         'it holds as soon as there is somebody',
@@ -79,8 +83,8 @@ export function warnOfRules(plan: Plan): void {
   }
 }
 
-/** Why nobody is on the other side; undefined when somebody is, or may be. */
-function matchesNobody(plan: Plan, { peers }: RuleFact): string | undefined {
+/** Why nobody is in any of these; undefined when somebody is, or may be, or there are none to be in. */
+function matchesNobody(plan: Plan, peers: readonly Peer[]): string | undefined {
   const { state } = plan;
   const reasons: string[] = [];
   for (const peer of peers) {

@@ -69,10 +69,16 @@ export class Shadows {
     return (
       outer.stateless === inner.stateless &&
       coversServices(outer.services, inner.services) &&
+      this.#coversGroups(outer, inner) &&
       (outer.peers.length === 0 ||
         (inner.peers.length > 0 &&
           inner.peers.every((peer) => outer.peers.some((other) => this.#coversPeer(other, peer)))))
     );
+  }
+
+  #coversGroups({ groupAddresses: outer }: RuleFact, { groupAddresses: inner }: RuleFact): boolean {
+    if (outer === undefined) return true;
+    return inner?.every((group) => outer.some((other) => this.#coversPeer(other, group))) ?? false;
   }
 
   #coversPeer(outer: Peer, inner: Peer): boolean {
