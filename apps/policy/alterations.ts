@@ -24,7 +24,7 @@ export function declareAlterations({ facts, alters }: AppDeclaration): void {
   );
   alters(facts.addressSets, (change) => bothIf(differs(change, ['prefixes', 'except'])));
   alters(facts.tenants, (change) => bothIf(differs(change, ['defaultAction'])));
-  alters(facts.networks, (change) => bothIf(stays(change) && differs(change, ['ipv4', 'ipv6'])));
+  alters(facts.networks, (change) => bothIf(differs(change, ['ipv4', 'ipv6'])));
   alters(facts.endpoints, (change) =>
     bothIf(
       stays(change) &&
