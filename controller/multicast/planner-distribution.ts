@@ -99,6 +99,11 @@ export class Distribution {
     this.#resumed = true;
   }
 
+  /** Whether the tree in use, or the one to come, leads over a host. */
+  relaysOver(host: number): boolean {
+    return this.#present().some(({ members }) => members.includes(host));
+  }
+
   /**
    * Something has changed: members, settings, or which hosts are lost. A change that comes while another is under way, or while relays of
    * one are still leaving, is taken up afterwards, together with whatever comes until then; but not so the loss of a host that the tree in use

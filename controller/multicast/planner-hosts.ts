@@ -21,7 +21,9 @@ export interface PlannerLogger {
 export interface UsableHostsOptions {
   readonly switches: PlannerSwitches;
   readonly logger: PlannerLogger;
-  readonly sets: Pick<MemberSets, 'host' | 'hostByNumber' | 'hosts' | 'touch'>;
+  readonly sets: Pick<MemberSets, 'host' | 'hostByNumber' | 'hosts'>;
+  /** A host can be used now, or cannot any more. */
+  readonly changed: (host: string) => void;
   readonly now: () => number;
   /** Runs once, after so many milliseconds; the returned function cancels it. */
   readonly after: (milliseconds: number, run: () => void) => () => void;
@@ -58,7 +60,7 @@ export class UsableHosts {
       this.#down.add(host);
       this.#leftOut.delete(host);
       this.#giveUp(host);
-      this.#options.sets.touch(host);
+      this.#options.changed(host);
     } else {
       this.#down.delete(host);
       this.#leaveOut(host); // its switch may hold what was there when it left
@@ -128,12 +130,12 @@ export class UsableHosts {
     this.#giveUp(host);
     const token = {};
     this.#leftOut.set(host, token);
-    this.#options.sets.touch(host);
+    this.#options.changed(host);
     void this.#takeBack(host, token);
   }
 
   async #takeBack(host: string, token: object): Promise<void> {
-    const { sets, switches } = this.#options;
+    const { changed, sets, switches } = this.#options;
     for (let complete = false; !complete; ) {
       await switches.settle().catch(() => undefined); // told of by whoever settles
       const writes = this.#writes;
@@ -142,7 +144,7 @@ export class UsableHosts {
       complete = inSync && writes === this.#writes;
     }
     this.#leftOut.delete(host);
-    sets.touch(host);
+    changed(host);
   }
 
   /** True when the switch of the host has acknowledged everything, false when it is not waited for any more. */

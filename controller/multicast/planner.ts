@@ -70,6 +70,7 @@ export class DistributionPlanner {
     this.#hosts = new UsableHosts({
       ...options,
       sets: this.#sets,
+      changed: (host) => this.#touchAll(host),
       after: (milliseconds, run) => this.#after(milliseconds, run),
       backBy: this.#clock.now() + options.startMs,
       now: () => this.#clock.now(),
@@ -155,11 +156,7 @@ export class DistributionPlanner {
     const silent = await this.#hosts.silent();
     if (this.#closed) return;
     this.#hosts.lose(silent);
-    for (const key of this.#resumed) {
-      const { number, group } = parseKey(key);
-      const network = this.#sets.networkId(number);
-      if (network !== undefined) this.#touch({ network, ...(group === undefined ? {} : { group }) });
-    }
+    for (const key of this.#resumed) this.#touchKey(key);
     this.#resumed.clear();
   }
 
@@ -168,6 +165,22 @@ export class DistributionPlanner {
     if (before !== undefined && before !== number) this.#forget(before);
     if (number === undefined) this.#numbers.delete(network);
     else this.#numbers.set(network, number);
+  }
+
+  /** Everything that a host is a member of, or has left and still relays for. */
+  #touchAll(host: string): void {
+    this.#sets.touch(host);
+    const number = this.#sets.host(host)?.number;
+    if (number === undefined) return;
+    for (const [key, distribution] of this.#distributions) {
+      if (distribution.relaysOver(number)) this.#touchKey(key);
+    }
+  }
+
+  #touchKey(key: string): void {
+    const { number, group } = parseKey(key);
+    const network = this.#sets.networkId(number);
+    if (network !== undefined) this.#touch({ network, ...(group === undefined ? {} : { group }) });
   }
 
   /** Together with what else changes in this turn of the event loop, and after what is resumed. */

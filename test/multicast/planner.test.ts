@@ -170,6 +170,63 @@ t.test(
   },
 );
 
+t.test('a host that has left and does not acknowledge does not hold up the change', async (t) => {
+  const rig = new PlannerRig(20);
+  rig.join(...range(1, 12));
+  await rig.quiet();
+  rig.leave(5);
+  await rig.turn();
+  rig.network.connect(2, false);
+  rig.leave(2);
+  await rig.quiet();
+  t.strictSame(treeMembers(rig.fact), [1, 3, 4, ...range(6, 12)]);
+});
+
+t.test('a colour that may still be on its way is not used again, whatever fails', async (t) => {
+  const rig = new PlannerRig(30);
+  rig.join(...range(1, 20));
+  await rig.quiet();
+  const fail = async (host: number) => {
+    rig.network.setAlive(host, false);
+    rig.planner.hostDown(`h${host}`, true);
+    await rig.turn();
+    rig.network.takeAll();
+    await rig.turn();
+    return shape(rig.fact);
+  };
+  t.equal(await fail(5), '1+2 sending 2');
+  t.equal(await fail(6), '1+2+3 sending 3');
+  t.equal(await fail(7), '1+2+3 sending 3', 'packets may be on their way over all three');
+  rig.clock.advance(1_000);
+  await rig.turn();
+  t.equal(shape(rig.fact), '3 sending 3', 'their relays go');
+  rig.network.takeAll();
+  await rig.turn();
+  t.match(shape(rig.fact), /sending 3/, 'and are gone');
+  rig.network.takeAll();
+  await rig.turn();
+  t.strictSame(
+    treeMembers(rig.fact),
+    range(1, 20).filter((host) => ![5, 6, 7].includes(host)),
+  );
+});
+
+t.test('a host that is up again is taken in when its switch has acknowledged', async (t) => {
+  const rig = new PlannerRig(20);
+  rig.join(...range(1, 12));
+  await rig.quiet();
+  rig.network.connect(5, false);
+  rig.planner.hostDown('h5', true);
+  await rig.quiet();
+  const without = treeMembers(rig.fact);
+  rig.planner.hostDown('h5', false);
+  await rig.quiet();
+  t.strictSame(treeMembers(rig.fact), without, 'its agent is back, its switch may hold what it will');
+  rig.network.connect(5, true);
+  await rig.quiet();
+  t.strictSame(treeMembers(rig.fact), range(1, 12));
+});
+
 t.test('after a start switches have the time of a lease to come back', async (t) => {
   const rig = new PlannerRig(20);
   rig.join(...range(1, 10));
