@@ -172,16 +172,12 @@ export class FloodTrees {
     );
     const connected = usable.filter((link) => this.#connectedEnds(link) === 2);
     if (root === undefined) return new Set();
-    const fixed = new Parts();
-    const unchangeable = links.filter(
-      (link) =>
-        this.#connectedEnds(link) === 0 &&
-        this.#possible(link, treeClass) &&
-        fixed.join(...this.#numbers(link)),
-    );
     const best = spanningTree(this.#graph(connected), root);
-    const ofAll = [...usable, ...unchangeable.filter((link) => !usable.includes(link))];
-    return new Set(spanningTree(this.#graph(ofAll), root, [...best, ...unchangeable.map(({ id }) => id)]));
+    const parts = new Parts();
+    const unchangeable = usable.filter(
+      (link) => this.#connectedEnds(link) === 0 && parts.join(...this.#numbers(link)),
+    );
+    return new Set(spanningTree(this.#graph(usable), root, [...best, ...unchangeable.map(({ id }) => id)]));
   }
 
   /**
