@@ -28,7 +28,7 @@ export async function getMulticast(
 }
 
 export function multicastText(state: MulticastState): string {
-  const { groups, routers, queriers, floods } = state;
+  const { groups, routers, queriers, problems, floods } = state;
   const parts: string[] = [groups.length === 0 ? 'no groups with receivers' : groupTable(groups)];
   for (const { network, group, distribution } of groups)
     parts.push(...treeText(`${network} ${group}`, distribution));
@@ -52,6 +52,7 @@ export function multicastText(state: MulticastState): string {
     ]);
     parts.push(table(['queriers of', 'protocol', 'querier', 'left'], rows));
   }
+  for (const { message, fix } of problems) parts.push(`${message}\n  fix: ${fix}`);
   return parts.join('\n\n');
 }
 

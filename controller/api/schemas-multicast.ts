@@ -69,6 +69,16 @@ export const MulticastAnswer = Type.Object({
     }),
     { description: 'Who asks the receivers of each network' },
   ),
+  problems: Type.Array(
+    Type.Object({
+      code: text(),
+      network: text(),
+      endpoint: Type.Optional(text('Absent: somebody behind the uplink')),
+      message: text(),
+      fix: text(),
+    }),
+    { description: 'Who wants more than it gets; for an hour after it was last tried' },
+  ),
   floods: Type.Array(Type.Object({ network: text(), distribution: Distribution }), {
     description: 'Of VXLAN networks: how broadcast, and multicast without receivers that are known, is sent',
   }),

@@ -20,14 +20,14 @@ import { snoopingMetrics } from './metrics.js';
 import { membershipPacketIn } from './packet-ins.js';
 import type { AudienceChange } from './planner-sets.js';
 import { Querier, type Recipients } from './querier.js';
-import { type Locus, type LimitHit, Receivers } from './receivers.js';
+import { DEFAULT_LIMITS, type Locus, type LimitHit, Receivers } from './receivers.js';
 import type { ReceiverRecord } from './records.js';
 import { Routers } from './routers.js';
 import { multicastSettingsOf } from '../../apps/multicast/settings.js';
 import { Snooping } from './snooping.js';
 import { multicastState } from './state.js';
 import { DEFAULT_TIMING, membershipIntervalMs, querierPresentMs } from './timing.js';
-import type { MulticastState } from './types.js';
+import type { MulticastProblem, MulticastState } from './types.js';
 
 /** What of a session is needed here. */
 export type MembershipSwitch = Pick<SwitchSession, 'datapathId' | 'ports' | 'open' | 'xid' | 'send'>;
@@ -54,6 +54,8 @@ const TICK_MS = 100;
 const MAX_OUTPUTS = 500;
 /** Limits that were hit are told of as often as that for each endpoint. */
 const LIMIT_LOG_MS = 60_000;
+/** For which they are shown after they were hit. */
+const PROBLEM_MS = 3_600_000;
 
 export class Membership {
   readonly #options: MembershipOptions;
@@ -67,7 +69,8 @@ export class Membership {
   readonly #ending: (() => void)[];
   /** Networks whose memberships are kept: their number while they are. */
   readonly #snooped = new Map<NetworkId, number>();
-  readonly #limitsTold = new Map<string, number>();
+  /** By endpoint, or network for its uplink. */
+  readonly #limitsHit = new Map<string, { readonly problem: MulticastProblem; at: number; toldAt: number }>();
   #restored = false;
 
   constructor(options: MembershipOptions) {
@@ -134,7 +137,7 @@ export class Membership {
     for (const id of left) {
       this.#receivers.forgetEndpoint(id);
       this.#snooping.forgetEndpoint(id);
-      this.#limitsTold.delete(id);
+      this.#limitsHit.delete(id);
     }
     if (!this.#restored) this.#restore(now);
     else for (const endpoint of arrived) this.#querier.arrived(endpoint, now);
@@ -173,6 +176,7 @@ export class Membership {
 
   /** @param only of this network; absent: of all */
   state(distributions: Pick<FactInputs['distributions'], 'get'>, only?: NetworkId): MulticastState {
+    const now = this.#now();
     return multicastState(
       {
         directory: this.#directory,
@@ -180,8 +184,12 @@ export class Membership {
         routers: this.#routers,
         elections: this.#elections,
         distributions,
-        now: this.#now(),
+        now,
       },
+      [...this.#limitsHit.values()]
+        .filter(({ at }) => now - at < PROBLEM_MS)
+        .map(({ problem }) => problem)
+        .filter(({ network }) => only === undefined || network === only),
       only,
     );
   }
@@ -285,19 +293,26 @@ export class Membership {
   }
 
   #limited(why: LimitHit, network: NetworkFact, endpoint: EndpointId | undefined): void {
-    const who = endpoint ?? `uplink of ${network.id}`;
     const now = this.#now();
-    const told = this.#limitsTold.get(who);
-    if (told !== undefined && now - told < LIMIT_LOG_MS) return;
-    this.#limitsTold.set(who, now);
-    this.#options.logger.warn(
-      {
-        event: 'multicast.limit',
-        limit: why,
-        network: network.id,
-        ...(endpoint === undefined ? {} : { endpoint }),
-      },
-      `${who} wants to join more multicast groups than are kept (${why}); it does not receive the rest`,
-    );
+    const key = endpoint ?? network.id;
+    const known = this.#limitsHit.get(key);
+    if (known !== undefined) known.at = now;
+    if (known !== undefined && now - known.toldAt < LIMIT_LOG_MS) return;
+    const who = endpoint ?? `somebody behind the uplink of ${network.id}`;
+    const problem = {
+      code: `multicast.limit.${why}`,
+      network: network.id,
+      ...(endpoint === undefined ? {} : { endpoint }),
+      message: `${who} wants to join more multicast groups than are kept (${LIMITS_IN_WORDS[why]}); it is not taken for a receiver of the rest`,
+      fix: 'leave groups that nobody needs, or spread them over more endpoints and networks',
+    };
+    this.#limitsHit.set(key, { problem, at: now, toldAt: now });
+    this.#options.logger.warn({ event: 'multicast.limit', limit: why, ...problem }, problem.message);
   }
 }
+
+const LIMITS_IN_WORDS: Readonly<Record<LimitHit, string>> = {
+  'groups-of-endpoint': `${DEFAULT_LIMITS.groupsOfEndpoint} for an endpoint`,
+  'groups-of-network': `${DEFAULT_LIMITS.groupsOfNetwork} for a network`,
+  'group-numbers': 'all numbers of groups are in use',
+};

@@ -11,6 +11,7 @@ import { multicastSettingsOf } from '../../apps/multicast/settings.js';
 import type {
   DistributionState,
   MulticastGroupState,
+  MulticastProblem,
   MulticastReceiverState,
   MulticastState,
   QuerierState,
@@ -26,7 +27,11 @@ export interface StateSources {
 }
 
 /** @param only of this network; absent: of all */
-export function multicastState(sources: StateSources, only?: NetworkId): MulticastState {
+export function multicastState(
+  sources: StateSources,
+  problems: readonly MulticastProblem[],
+  only?: NetworkId,
+): MulticastState {
   const { directory, routers, now } = sources;
   const networks = [...directory.networks]
     .filter(({ id }) => only === undefined || id === only)
@@ -44,6 +49,7 @@ export function multicastState(sources: StateSources, only?: NetworkId): Multica
     queriers: networks.flatMap((network) =>
       ([4, 6] as const).map((family) => querierOf(sources, network, family)),
     ),
+    problems,
     floods: networks
       .filter(({ encapsulation }) => encapsulation === 'vxlan')
       .map((network) => ({ network: network.id, distribution: distributionOf(sources, network.number) })),

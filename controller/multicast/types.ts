@@ -57,10 +57,22 @@ export interface QuerierState {
   readonly secondsLeft?: number;
 }
 
+export interface MulticastProblem {
+  /** `multicast.limit.groups-of-endpoint` */
+  readonly code: string;
+  readonly network: NetworkId;
+  /** Absent: somebody behind the uplink. */
+  readonly endpoint?: EndpointId;
+  readonly message: string;
+  readonly fix: string;
+}
+
 export interface MulticastState {
   readonly groups: readonly MulticastGroupState[];
   readonly routers: readonly MulticastRouterState[];
   readonly queriers: readonly QuerierState[];
+  /** Who wants more than it gets; for an hour after it was last tried. */
+  readonly problems: readonly MulticastProblem[];
   /** How broadcast, and multicast that is not registered, reaches the hosts of VXLAN networks. */
   readonly floods: readonly { readonly network: NetworkId; readonly distribution: DistributionState }[];
 }

@@ -73,6 +73,7 @@ async function api(
       ],
       routers: [],
       queriers: [{ network: 'acme/web', protocol: 'IGMP', querier: 'weft' }],
+      problems: [{ code: 'multicast.limit.x', network: 'acme/web', message: 'too many', fix: 'leave' }],
       floods: [{ network: 'acme/web', distribution: { kind: 'replication' } }],
     }),
     ruleCounters: async () => ({
@@ -268,6 +269,7 @@ t.test('multicast groups, of all networks or of one', async (t) => {
       },
     ],
     queriers: [{ querier: 'weft' }],
+    problems: [{ fix: 'leave' }],
     floods: [{ distribution: { kind: 'replication' } }],
   });
   t.match((await made.inject('/v1/multicast?network=acme/lan')).json(), {

@@ -136,6 +136,7 @@ t.test('multicast: groups, receivers, trees', async (t) => {
         { network: 'acme/web', protocol: 'IGMP', querier: 'other', address: '10.0.0.254', secondsLeft: 99 },
         { network: 'acme/web', protocol: 'MLD', querier: 'weft' },
       ],
+      problems: [{ code: 'multicast.limit.x', network: 'acme/web', message: 'too many', fix: 'leave some' }],
       floods: [{ network: 'acme/web', distribution: { kind: 'replication' } }],
     },
   });
@@ -146,6 +147,7 @@ t.test('multicast: groups, receivers, trees', async (t) => {
   t.match(lines, { 1: 'acme/web 239.1.1.1 acme/web/a h1 IGMPv3 exclude 10.0.0.1 10.0.0.2 250s' });
   t.match(lines, { 2: 'acme/web 239.1.1.1 uplink - IGMPv2 all 9s' });
   t.match(run.out, 'tree, colour 2, 4 hosts\n  h2\n  ├─ h1\n  │  └─ h3\n  └─ h10\n');
+  t.match(run.out, 'too many\n  fix: leave some\n');
   t.match(run.out, /acme\/web +MLD +weft +-/);
   const one = await weft(url, 'get', 'multicast', 'ff05::1', '--json');
   t.match(JSON.parse(one.out), { groups: { length: 1, 0: { group: 'ff05::1' } } });

@@ -186,6 +186,12 @@ t.test('limits: what is over them is not taken, and told once a minute', async (
     rig.warnings.map(({ limit, endpoint }) => [limit, endpoint]),
     [['groups-of-endpoint', 'acme/web/e11']],
   );
+  const { problems } = rig.service.state(rig.desired.facts.distributions, WEB);
+  t.match(problems, {
+    length: 1,
+    0: { code: 'multicast.limit.groups-of-endpoint', endpoint: 'acme/web/e11' },
+  });
+  t.strictSame(rig.service.state(rig.desired.facts.distributions, LAN).problems, []);
   const many = Array.from({ length: MAX_SOURCES + 1 }, (_, index) => S1 + index);
   rig.change([endpoint(WEB, 11, 1, 2)]);
   says(rig, record('is-include', G, ...many));
@@ -399,6 +405,53 @@ t.test(
     await rig.close();
   },
 );
+
+t.test('what is told: receivers with their sources, trees by names, routers, queriers', async (t) => {
+  const rig = await world();
+  says(rig, record('allow', G, S1));
+  rig.punt(2, 1, oldReport(sender(12), G, 2), 12);
+  outsideSays(rig, record('is-exclude', G));
+  rig.wait(10_000);
+  const general = igmpFrame(outside, parseIpv4('224.0.0.1'), [0x11, 100, 0, 0, 0, 0, 0, 0]);
+  rig.punt(1, 21, general);
+  const tree = { colour: 2, root: 2, edges: [[2, 1]] } as const;
+  const { distributions } = rig.desired.facts;
+  distributions.set('1/239.1.1.1', { network: 1, group: G, trees: [tree], sending: 2 });
+  distributions.set('1', { network: 1, trees: [tree] });
+  rig.desired.settle();
+  const state = rig.service.state(distributions);
+  t.strictSame(
+    state.groups.map(({ network, group }) => [network, group]),
+    [
+      [LAN, '239.1.1.1'],
+      [WEB, '239.1.1.1'],
+    ],
+  );
+  t.strictSame(state.groups[1]?.receivers, [
+    {
+      endpoint: 'acme/web/e11',
+      host: 'h1',
+      version: 'IGMPv3',
+      sources: { mode: 'include', addresses: ['10.9.0.1'] },
+      secondsLeft: 250,
+    },
+    { endpoint: 'acme/web/e12', host: 'h2', version: 'IGMPv2', secondsLeft: 250 },
+  ]);
+  t.strictSame(state.groups[1]?.distribution, { kind: 'tree', colour: 2, root: 'h2', edges: [['h2', 'h1']] });
+  t.strictSame(state.groups[0]?.receivers, [{ version: 'IGMPv3', secondsLeft: 250 }], 'behind the uplink');
+  t.strictSame(state.floods, [{ network: WEB, distribution: { kind: 'replication', changing: true } }]);
+  t.strictSame(state.routers, [
+    { network: LAN, address: '10.0.0.250', learnedBy: 'query', secondsLeft: 255 },
+  ]);
+  t.strictSame(state.queriers, [
+    { network: LAN, protocol: 'IGMP', querier: 'other', address: '10.0.0.250', secondsLeft: 255 },
+    { network: LAN, protocol: 'MLD', querier: 'weft' },
+    { network: WEB, protocol: 'IGMP', querier: 'weft' },
+    { network: WEB, protocol: 'MLD', querier: 'weft' },
+  ]);
+  t.strictSame(rig.service.state(distributions, WEB).groups.length, 1);
+  await rig.close();
+});
 
 t.test('any history of reports: what stands is what a host with these sockets wants, or more', (t) => {
   const sources = fc.uniqueArray(fc.integer({ min: 1, max: 8 }), { maxLength: 5 });

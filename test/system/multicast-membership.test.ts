@@ -278,6 +278,16 @@ t.test(
   },
 );
 
+t.test('agents and switches that go and come back: nothing is forgotten', async (t) => {
+  const before = await known();
+  await Promise.all([...agents.values()].map(({ daemon }) => daemon.stop('SIGKILL')));
+  await Promise.all([...lab.hosts.values()].filter(({ name }) => names.includes(name)).map(startAgent));
+  t.strictSame(await known(), before);
+  await lab.host('h1').restartOvs({ keepDatabase: true });
+  await controller.settled(names);
+  t.strictSame(await known(), before);
+});
+
 t.test('queries of an endpoint reach nobody and are counted', async (t) => {
   const { namespace, mac, ipv4 } = members.get('web/c')!;
   const capture = await namespaceOf('web/a').capture('eth0', 'igmp');
