@@ -74,13 +74,14 @@ function groupTable(groups: readonly MulticastGroupState[]): string {
 }
 
 /** Nothing for replication, which is the same from everywhere. */
-function treeText(
-  title: string,
-  { kind, colour, root, edges = [], changing }: DistributionState,
-): readonly string[] {
-  if (kind !== 'tree' || root === undefined) return [];
+function treeText(title: string, distribution: DistributionState): readonly string[] {
+  if (distribution.kind !== 'tree') return [];
+  return [`${title}: ${distributionText(distribution)}`];
+}
+
+/** The tree in use and how it is drawn, or that there is none. */
+export function distributionText({ kind, colour, root, edges = [], changing }: DistributionState): string {
+  if (kind !== 'tree' || root === undefined) return "replicated by the sender's host";
   const about = [`colour ${colour}`, plural(edges.length + 1, 'host'), ...(changing ? ['changing'] : [])];
-  return [
-    [`${title}: tree, ${about.join(', ')}`, ...treeLines(root, edges).map((line) => `  ${line}`)].join('\n'),
-  ];
+  return [`tree, ${about.join(', ')}`, ...treeLines(root, edges).map((line) => `  ${line}`)].join('\n');
 }

@@ -2,12 +2,14 @@
 import type { ControllerStatus } from '../../controller/api/backend.js';
 import type { Kind } from '../../controller/model/intents.js';
 import type { ObjectViews } from '../../controller/model/types.js';
+import type { DistributionState, MulticastState } from '../../controller/multicast/types.js';
 import type { DropCounter, Gathered } from '../../controller/punt/types.js';
 import type { Client } from '../client.js';
 import { Exit } from '../exit.js';
 import { KIND_NAMES, kindNamed, objectPath } from '../kinds.js';
 import { COLUMNS } from '../columns.js';
 import { table, writeJson, writeLine } from '../output.js';
+import { distributionText } from './multicast.js';
 import { dropTable } from './packets.js';
 
 type ObjectView = ObjectViews[Kind];
@@ -87,6 +89,8 @@ export async function describe(
       writeLine(`\n${title}:\n${indent(tableOf(value as ObjectView[]))}`);
     } else if (Array.isArray(value) && title === 'drops') {
       writeLine(`\n${title}:\n${indent(dropTable(value as DropCounter[]))}`);
+    } else if (title === 'broadcast') {
+      writeLine(`\n${title}:\n${indent(distributionText(value as DistributionState))}`);
     } else {
       writeLine(`\n${title}:\n${indent(stringify(value).trimEnd())}`);
     }
@@ -111,10 +115,16 @@ async function related(client: Client, object: ObjectView): Promise<Record<strin
         ),
       };
     case 'Network': {
-      const endpoints = await client.get<ObjectViews['Endpoint'][]>('/v1/endpoints', {
-        query: { tenant: object.spec.tenant },
-      });
-      return { endpoints: endpoints.filter((endpoint) => endpoint.name.startsWith(`${object.name}/`)) };
+      const [endpoints, { floods }] = await Promise.all([
+        client.get<ObjectViews['Endpoint'][]>('/v1/endpoints', { query: { tenant: object.spec.tenant } }),
+        client.get<MulticastState>('/v1/multicast', { query: { network: object.name } }),
+      ]);
+      const broadcast = floods.find(({ network }) => network === object.name)?.distribution;
+      return {
+        endpoints: endpoints.filter((endpoint) => endpoint.name.startsWith(`${object.name}/`)),
+        // VLAN networks have the underlay for it.
+        ...(broadcast === undefined ? {} : { broadcast }),
+      };
     }
     case 'Host': {
       const [status, endpoints, drops] = await Promise.all([

@@ -27,6 +27,8 @@ async function weft(server: string, ...args: string[]): Promise<Run> {
 interface Answer {
   readonly status?: number;
   readonly body: unknown;
+  /** By path, instead of `body`. */
+  readonly bodies?: Readonly<Record<string, unknown>>;
 }
 
 /** A server that gives `answer` to everything and remembers what it was asked. */
@@ -35,9 +37,10 @@ async function answering(t: Test, answer: Answer) {
   const server = createServer(async (request: IncomingMessage, response) => {
     let body = '';
     for await (const chunk of request) body += String(chunk);
-    requests.push({ method: request.method ?? '', url: new URL(request.url ?? '/', 'http://x'), body });
+    const url = new URL(request.url ?? '/', 'http://x');
+    requests.push({ method: request.method ?? '', url, body });
     response.writeHead(answer.status ?? 200, { 'content-type': 'application/json' });
-    response.end(JSON.stringify(answer.body));
+    response.end(JSON.stringify(answer.bodies?.[url.pathname] ?? answer.body));
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   t.teardown(() => server.close());
@@ -151,6 +154,28 @@ t.test('multicast: groups, receivers, trees', async (t) => {
   t.match(run.out, /acme\/web +MLD +weft +-/);
   const one = await weft(url, 'get', 'multicast', 'ff05::1', '--json');
   t.match(JSON.parse(one.out), { groups: { length: 1, 0: { group: 'ff05::1' } } });
+});
+
+t.test('describe network: how its broadcast travels', async (t) => {
+  const object = { kind: 'Network', name: 'acme/web', spec: { tenant: 'acme' }, status: { tag: 10_001 } };
+  const described = async (floods: readonly unknown[]): Promise<string> => {
+    const { url } = await answering(t, {
+      body: object,
+      bodies: { '/v1/endpoints': [], '/v1/multicast': { groups: [], routers: [], queriers: [], floods } },
+    });
+    const run = await weft(url, 'describe', 'network', 'acme/web');
+    t.equal(run.exit, 0, run.error);
+    return run.out;
+  };
+  const network = 'acme/web';
+  const tree = { kind: 'tree', colour: 2, root: 'h2', edges: [['h2', 'h1']] };
+  t.match(
+    await described([{ network, distribution: tree }]),
+    /^broadcast:\n {2}tree, colour 2, 2 hosts\n {4}h2\n {4}└─ h1\n/m,
+  );
+  const replicated = await described([{ network, distribution: { kind: 'replication' } }]);
+  t.match(replicated, /^broadcast:\n {2}replicated by the sender's host\n/m);
+  t.notMatch(await described([]), /broadcast/, 'a VLAN network');
 });
 
 t.test(
