@@ -47,11 +47,10 @@ export interface DistributionEnvironment {
   write(fact: DistributionFact | undefined): void;
   record(record: DistributionRecord | undefined): void;
   flush(): Promise<void>;
-  /**
-   * Settles what was written, and resolves with those of the hosts (default: all that are not lost) that have not acknowledged it in time. Those that are
-   * lost meanwhile are not waited for.
-   */
-  silent(hosts?: readonly number[]): Promise<readonly number[]>;
+  /** Settles what was written, and resolves with those of the hosts that have not acknowledged it in time, or are lost. */
+  silent(hosts: readonly number[]): Promise<readonly number[]>;
+  /** The same of all hosts there are; those that are lost already are not waited for. */
+  silentOfAll(): Promise<readonly number[]>;
   /** These hosts did not acknowledge: from now on they are lost, until they have acknowledged everything. */
   lose(hosts: readonly number[]): void;
   /** Runs once, after that time. */
@@ -184,14 +183,14 @@ export class Distribution {
 
   async #leave(before: Standing): Promise<void> {
     const { environment } = this;
-    environment.lose(await environment.silent());
+    environment.lose(await environment.silentOfAll());
     if (this.#ended) return;
     await new Promise<void>((resolve) => environment.after(GRACE_MS, resolve));
     if (this.#ended) return;
     this.#leaving.delete(before);
     this.#leftovers.add(before);
     this.#write();
-    environment.lose(await environment.silent());
+    environment.lose(await environment.silentOfAll());
     if (this.#ended) return;
     this.#leftovers.delete(before);
     if (!this.#committing) environment.record(this.#recordOf(this.#sending));

@@ -42,6 +42,7 @@ export class UsableHosts {
   readonly #leftOut = new Map<string, object>();
   /** Who waits for the switch of a host, by name of the host. */
   readonly #waits = new Map<string, Set<AbortController>>();
+  #asking: Promise<readonly number[]> | undefined;
   #writes = 0;
   #closed = false;
 
@@ -73,6 +74,7 @@ export class UsableHosts {
     this.#leftOut.delete(host);
     this.#giveUp(host);
     if (datapathId !== undefined && strange) this.#leaveOut(host);
+    else this.#options.changed(host);
   }
 
   /** A fact of the planner has changed. */
@@ -80,26 +82,19 @@ export class UsableHosts {
     this.#writes++;
   }
 
-  /**
-   * Settles what was written, and resolves with those of the hosts (default: all that can be used) that have not acknowledged it when patience ends. Hosts
-   * that cannot be used any more are not waited for.
-   */
-  async silent(hosts: readonly number[] = this.#usable()): Promise<readonly number[]> {
-    const { after, backBy, now, sets, switches } = this.#options;
-    const waits: AbortController[] = [];
-    const cancel = after(Math.max(PATIENCE_MS, backBy - now()), () => {
-      for (const wait of waits) wait.abort();
+  /** Settles what was written, and resolves with those of the hosts that have not acknowledged it when patience ends, or cannot be used any more. */
+  async silent(hosts: readonly number[]): Promise<readonly number[]> {
+    await this.#settle();
+    return await this.#ask(hosts);
+  }
+
+  /** The same of all hosts that can be used; those who ask in one turn of the event loop share the answer. */
+  silentOfAll(): Promise<readonly number[]> {
+    this.#asking ??= this.#settle().then(() => {
+      this.#asking = undefined;
+      return this.#ask(this.#usable());
     });
-    await switches.settle().catch(() => undefined); // told of by whoever settles
-    const answers = await Promise.all(
-      hosts.map((number) => {
-        const wait = new AbortController();
-        waits.push(wait);
-        return this.#isInSync(sets.hostByNumber(number), wait);
-      }),
-    );
-    cancel();
-    return hosts.filter((_, index) => answers[index] === false);
+    return this.#asking;
   }
 
   /** These hosts did not acknowledge: they are left out until they have acknowledged everything. */
@@ -121,6 +116,21 @@ export class UsableHosts {
     for (const host of this.#waits.keys()) this.#giveUp(host);
   }
 
+  async #settle(): Promise<void> {
+    await this.#options.switches.settle().catch(() => undefined); // told of by whoever settles
+  }
+
+  async #ask(hosts: readonly number[]): Promise<readonly number[]> {
+    const { after, backBy, now, sets } = this.#options;
+    const asked = hosts.map((number) => ({ host: sets.hostByNumber(number), wait: new AbortController() }));
+    const cancel = after(Math.max(PATIENCE_MS, backBy - now()), () => {
+      for (const { wait } of asked) wait.abort();
+    });
+    const answers = await Promise.all(asked.map(({ host, wait }) => this.#isInSync(host, wait)));
+    cancel();
+    return hosts.filter((_, index) => answers[index] === false);
+  }
+
   #usable(): number[] {
     return [...this.#options.sets.hosts()].filter((host) => this.isUsable(host)).map(({ number }) => number);
   }
@@ -135,9 +145,9 @@ export class UsableHosts {
   }
 
   async #takeBack(host: string, token: object): Promise<void> {
-    const { changed, sets, switches } = this.#options;
+    const { changed, sets } = this.#options;
     for (let complete = false; !complete; ) {
-      await switches.settle().catch(() => undefined); // told of by whoever settles
+      await this.#settle();
       const writes = this.#writes;
       const inSync = await this.#isInSync(sets.host(host), new AbortController());
       if (this.#leftOut.get(host) !== token || this.#closed) return;

@@ -153,7 +153,7 @@ export class DistributionPlanner {
 
   /** Trees of the process before are changed when each switch has acknowledged them, or has had the time to come back. */
   async #confirm(): Promise<void> {
-    const silent = await this.#hosts.silent();
+    const silent = await this.#hosts.silentOfAll();
     if (this.#closed) return;
     this.#hosts.lose(silent);
     for (const key of this.#resumed) this.#touchKey(key);
@@ -236,6 +236,7 @@ export class DistributionPlanner {
       },
       flush: () => journal.flush(),
       silent: (hosts) => this.#hosts.silent(hosts),
+      silentOfAll: () => this.#hosts.silentOfAll(),
       lose: (hosts) => this.#hosts.lose(hosts),
       after: (milliseconds, run) => this.#after(milliseconds, run),
       changed: (before, after) => this.#changed(key, before, after),

@@ -88,6 +88,11 @@ export class PlannerRig {
     this.planner.facts([{ kind: 'host', key: fact.name, value: fact }]);
   }
 
+  removeHost(number: number): void {
+    this.#hosts.delete(number);
+    this.planner.facts([{ kind: 'host', key: hostName(number) }]);
+  }
+
   setNetwork(fact: NetworkFact | undefined): void {
     if (fact !== undefined) this.#networkFact = fact;
     this.planner.facts([

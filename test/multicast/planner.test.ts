@@ -180,6 +180,12 @@ t.test('a host that has left and does not acknowledge does not hold up the chang
   rig.leave(2);
   await rig.quiet();
   t.strictSame(treeMembers(rig.fact), [1, 3, 4, ...range(6, 12)]);
+  rig.leave(1);
+  await rig.turn();
+  rig.leave(3);
+  rig.removeHost(3);
+  await rig.quiet();
+  t.strictSame(treeMembers(rig.fact), [4, ...range(6, 12)], 'nor does one that is deleted');
 });
 
 t.test('a colour that may still be on its way is not used again, whatever fails', async (t) => {
