@@ -15,6 +15,7 @@ import { configurationPage } from './generators/configuration.js';
 import { httpApiPage } from './generators/http-api.js';
 import { intentsPage } from './generators/intents.js';
 import { describePipeline } from '../controller/datapath/describe.js';
+import { fabricPipeline } from '../apps/fabric/index.js';
 import { pipeline } from '../apps/pipeline.js';
 import { GENERATED } from './generators/markdown.js';
 
@@ -24,6 +25,8 @@ export const PAGES: Readonly<Record<string, () => string | Promise<string>>> = {
   'docs/configuration.md': configurationPage,
   'docs/cli.md': cliPage,
   'docs/pipeline.md': () => `${GENERATED('apps/pipeline.ts')}\n${describePipeline(pipeline).trimEnd()}\n`,
+  'docs/fabric-pipeline.md': () =>
+    `${GENERATED('apps/fabric/pipeline.ts')}\n${describePipeline(fabricPipeline).trimEnd()}\n`,
   'docs/http-api.md': async () => httpApiPage(await openApiDocument()),
 };
 
