@@ -47,7 +47,7 @@ export const bridge: App = {
         table: T.forward,
         priority: Priority.guard,
         match: [oxm(F.eth_dst, MAC_GROUP_BIT, MAC_GROUP_BIT)],
-        goto: T.flood_remote,
+        goto: T.multicast,
       });
       context.flow('global', {
         table: T.output,

@@ -18,7 +18,8 @@ const LOCAL_CHUNKS = 64;
 export const CHUNKS_PER_PART = 16;
 
 /*
- * Group ids: 24 bits of network, 8 bits of slot. Network 0xffffff is no use here: the ids from 0xffffff01 are reserved (OFPG_MAX).
+ * Group ids: 24 bits of block, 8 bits of slot. Blocks are networks by number (23 bits) and, above them, multicast groups by number (23 bits;
+ * the last one is no use: ids from 0xffffff01 are reserved, OFPG_MAX).
  *     0 to 127     remote chunks, by number of host
  *     128 to 191   local chunks, by port
  *     192 to 199   parts of remote chunks
@@ -26,6 +27,7 @@ export const CHUNKS_PER_PART = 16;
  * No network has number 0; of its ids
  *     1            to a receiver with a rate
  */
+const FIRST_MULTICAST_BLOCK = 2 ** 23;
 const SLOTS = 256;
 const FIRST_LOCAL_SLOT = 128;
 const FIRST_PART_SLOT = 192;
@@ -47,18 +49,23 @@ export function partOf(chunk: number): number {
   return Math.floor(chunk / CHUNKS_PER_PART);
 }
 
-export function remoteChunkGroup(network: number, chunk: number): number {
-  return network * SLOTS + chunk;
+/** Block of group ids of a multicast group, for the functions below that number groups of remote hosts; that of a network is its number. */
+export function multicastBlock(groupNumber: number): number {
+  return FIRST_MULTICAST_BLOCK + groupNumber;
 }
 
-export function localChunkGroup(network: number, chunk: number): number {
-  return network * SLOTS + FIRST_LOCAL_SLOT + chunk;
+export function remoteChunkGroup(block: number, chunk: number): number {
+  return block * SLOTS + chunk;
 }
 
-export function partGroup(network: number, part: number): number {
-  return network * SLOTS + FIRST_PART_SLOT + part;
+export function localChunkGroup(block: number, chunk: number): number {
+  return block * SLOTS + FIRST_LOCAL_SLOT + chunk;
 }
 
-export function allPartsGroup(network: number): number {
-  return network * SLOTS + ALL_PARTS_SLOT;
+export function partGroup(block: number, part: number): number {
+  return block * SLOTS + FIRST_PART_SLOT + part;
+}
+
+export function allPartsGroup(block: number): number {
+  return block * SLOTS + ALL_PARTS_SLOT;
 }

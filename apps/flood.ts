@@ -4,13 +4,14 @@
  * A receiver that admits not everything gets no copy by itself: its bucket sends the copy through `ingress_policy`, judged for it. One that
  * receives at a limited rate gets it through `qos_in`.
  */
-import type { App, EntryContext } from '../controller/datapath/app.js';
-import { type Bucket, GroupType } from '../ofproto/index.js';
-import { bucket, group, output, resubmit } from './actions.js';
+import type { App } from '../controller/datapath/app.js';
+import { GroupType } from '../ofproto/index.js';
+import { bucket, group } from './actions.js';
+import { copyTo, type ReceiverRules } from './copies.js';
 import { localChunk, localChunkGroup } from './flood-layout.js';
 import { Priority, R, T } from './pipeline.js';
 import { hostScope, type LocalEndpoint, placementsOf } from './placement.js';
-import { subjectNumber, type Subjects, subjectsOf } from './policy/subjects.js';
+import { subjectsOf } from './policy/subjects.js';
 import { ratedReceiversOf } from './qos/profiles.js';
 
 /** Some of the ports of a network on a host; key: `<host>/<network>/<chunk>`. */
@@ -25,8 +26,7 @@ export const flood: App = {
   id: 8,
   declare(d) {
     const { localEndpoints } = placementsOf(d);
-    const subjects = subjectsOf(d);
-    const rated = ratedReceiversOf(d);
+    const rules: ReceiverRules = { subjects: subjectsOf(d), rated: ratedReceiversOf(d) };
     const endpointsByChunk = d.index('endpoints by chunk', localEndpoints, ({ host, network, port }) => [
       `${host}/${network.number}/${localChunk(port)}`,
     ]);
@@ -57,9 +57,7 @@ export const flood: App = {
           groupType: GroupType.ALL,
           buckets: receivers
             .sort(([, a], [, b]) => a.port - b.port)
-            .map(([place, receiver]) =>
-              copyTo(context, subjects, context.get(rated, place) === true, receiver),
-            ),
+            .map(([, receiver]) => bucket(...copyTo(context, rules, receiver))),
           object: network,
         });
       },
@@ -78,23 +76,3 @@ export const flood: App = {
     });
   },
 };
-
-function copyTo(
-  context: EntryContext,
-  subjects: Subjects,
-  rated: boolean,
-  { id, port }: LocalEndpoint,
-): Bucket {
-  const subject = subjectNumber(subjects, context, id, 'in');
-  if (subject === undefined)
-    return rated
-      ? bucket(R.outputPort.set(port), R.flooded.set(1), resubmit(T.qos_in))
-      : bucket(output(port));
-  return bucket(
-    R.outputPort.set(port),
-    R.flooded.set(1),
-    R.judgeIngress.set(1),
-    R.ingressSubject.set(subject),
-    resubmit(T.ingress_policy),
-  );
-}

@@ -6,6 +6,7 @@ import { bridge } from './bridge.js';
 import { classify } from './classify.js';
 import { conntrack } from './conntrack.js';
 import { flood } from './flood.js';
+import { multicast } from './multicast/index.js';
 import { membership } from './multicast/membership.js';
 import { neighbourDiscovery } from './neighbour-discovery.js';
 import { policy } from './policy/index.js';
@@ -28,4 +29,5 @@ export const apps: readonly App[] = [
   conntrack,
   qos,
   membership,
+  multicast,
 ];

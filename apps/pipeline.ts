@@ -6,95 +6,10 @@
  * it `goto` it. `definePipeline` refuses an order that goes back and a security stage whose misses do not drop.
  */
 import { F } from '../ofproto/index.js';
-import { defineRegisters } from '../controller/datapath/fields.js';
 import { definePipelineWithTransition } from '../controller/datapath/pipeline.js';
+import { Origin, R } from './registers.js';
 
-/** What the pipeline knows of a packet. Set by `classify`, read everywhere. */
-export const R = defineRegisters({
-  network: { register: 0, offset: 0, bits: 24, description: 'number of the network the packet belongs to' },
-  origin: { register: 0, offset: 24, bits: 2, description: 'where the packet came from, see Origin' },
-  judgeEgress: {
-    register: 0,
-    offset: 26,
-    bits: 1,
-    description: 'the source of the connection is subject to policy here',
-  },
-  judgeIngress: {
-    register: 0,
-    offset: 27,
-    bits: 1,
-    description: 'the destination of the connection is subject to policy here',
-  },
-  flooded: {
-    register: 0,
-    offset: 28,
-    bits: 1,
-    description: 'a copy of a flooded packet, for the port in outputPort',
-  },
-  stateless: {
-    register: 0,
-    offset: 29,
-    bits: 1,
-    description: 'a stateless rule let it pass: no connection is made of it',
-  },
-  remoteHost: { register: 1, offset: 0, bits: 16, description: 'number of the host to tunnel to' },
-  floodPart: { register: 1, offset: 16, bits: 3, description: 'part of the remote chunks being flooded' },
-  outputPort: { register: 2, offset: 0, bits: 16, description: 'port to leave by' },
-  generation: {
-    register: 2,
-    offset: 31,
-    bits: 1,
-    description: 'in a transition: judged as before it (0), then as after it (1)',
-  },
-  sourceIdentity: {
-    register: 3,
-    offset: 0,
-    bits: 32,
-    description: 'identity of the source of the connection; 0: none',
-  },
-  destinationIdentity: {
-    register: 4,
-    offset: 0,
-    bits: 32,
-    description: 'identity of the destination of the connection; 0: none',
-  },
-  rule: { register: 5, offset: 0, bits: 32, description: 'number of the rule that matched last' },
-  egressSubject: {
-    register: 6,
-    offset: 0,
-    bits: 32,
-    description: 'number of the policies that the source of the connection is subject to; with judgeEgress',
-  },
-  ingressSubject: {
-    register: 7,
-    offset: 0,
-    bits: 32,
-    description:
-      'number of the policies that the destination of the connection is subject to; with judgeIngress',
-  },
-  sourceClasses: {
-    register: 8,
-    offset: 0,
-    bits: 32,
-    description: 'wide classes that the source of the connection is in, a bit each',
-  },
-  destinationClasses: {
-    register: 9,
-    offset: 0,
-    bits: 32,
-    description: 'wide classes that the destination of the connection is in, a bit each',
-  },
-});
-
-/** Values of `R.origin`; 0 is a packet that `classify` has not seen. */
-export const Origin = {
-  /** From an endpoint of this host: may go anywhere. */
-  local: 1,
-  /** From another host over VXLAN: goes to endpoints of this host only (split horizon). */
-  tunnel: 2,
-  /** From the VLAN underlay: goes to endpoints of this host only. */
-  uplink: 3,
-} as const;
+export { Origin, R };
 
 /**
  * The ladder of priorities. Entries of a host's own scope stand above shared ones, so that a host holds what is said of every member
@@ -152,7 +67,7 @@ export const pipeline = definePipelineWithTransition(TRANSITION, [
     description:
       'Gives the packet its network and origin, by port, VLAN tag, or VNI and tunnel source; takes the tag off.',
     match: [F.in_port, F.vlan_vid, F.tunnel_id, F.tun_src, F.tun_ipv6_src],
-    set: [R.network, R.origin, F.vlan_vid],
+    set: [R.network, R.origin, R.remoteHost, R.treeColour, F.vlan_vid],
     goto: ['source_mac'],
     miss: 'drop',
   },
@@ -354,6 +269,15 @@ export const pipeline = definePipelineWithTransition(TRANSITION, [
     stage: 'qos',
     description: 'Limits what goes to many.',
     match: [F.in_port, R.network, R.origin, F.eth_dst, F.eth_type],
+    goto: ['broadcast_limit'],
+    miss: 'continue',
+  },
+  {
+    name: 'broadcast_limit',
+    stage: 'qos',
+    description:
+      'Limits what the endpoints of this host together broadcast in a network, ARP and DHCP aside.',
+    match: [R.network, R.origin, F.eth_dst, F.eth_type, F.ip_proto, F.udp_src, F.udp_dst],
     goto: ['qos_out'],
     miss: 'continue',
   },
@@ -373,16 +297,38 @@ export const pipeline = definePipelineWithTransition(TRANSITION, [
       'Finds where the destination lives: a port of this host, another host, the VLAN underlay, or everywhere.',
     match: [F.eth_dst, R.network, R.origin],
     set: [R.outputPort, R.remoteHost, F.tunnel_id, F.vlan_vid],
-    goto: ['flood_remote', 'tunnel_output', 'qos_in'],
+    goto: ['multicast', 'tunnel_output', 'qos_in'],
+    miss: 'drop',
+  },
+  {
+    name: 'multicast',
+    stage: 'output',
+    description:
+      'Copies a packet to a multicast group to the hosts that have receivers, or once into the VLAN underlay; what is for everybody goes on.',
+    match: [R.network, R.origin, R.treeColour, R.remoteHost, F.eth_type, F.ipv4_dst, F.ipv6_dst],
+    set: [F.nxm_in_port, F.tunnel_id, F.tun_dst, F.tun_ipv6_dst, F.vlan_vid, R.remoteHost],
+    goto: ['multicast_local', 'flood_remote'],
+    resubmit: ['tunnel_output', 'flood_part'],
+    miss: { continue: 'flood_remote' },
+  },
+  {
+    name: 'multicast_local',
+    stage: 'output',
+    description:
+      'Copies a packet to a multicast group to the receivers on this host that want it from its source.',
+    match: [R.network, F.eth_type, F.ipv4_src, F.ipv4_dst, F.ipv6_src, F.ipv6_dst],
+    set: [R.outputPort, R.flooded, R.judgeIngress, R.ingressSubject],
+    goto: ['flood_local'],
+    resubmit: ['ingress_policy', 'qos_in'],
     miss: 'drop',
   },
   {
     name: 'flood_remote',
     stage: 'output',
     description:
-      'Copies a broadcast or multicast frame of a local endpoint to the other hosts, or once into the VLAN underlay.',
-    match: [R.network, R.origin],
-    set: [F.tunnel_id, F.vlan_vid],
+      'Copies a broadcast or multicast frame of a local endpoint to the other hosts, or once into the VLAN underlay; relays what travels a distribution tree.',
+    match: [R.network, R.origin, R.treeColour, R.remoteHost],
+    set: [F.nxm_in_port, F.tunnel_id, F.tun_dst, F.tun_ipv6_dst, F.vlan_vid, R.remoteHost],
     goto: ['flood_local'],
     resubmit: ['tunnel_output', 'flood_part'],
     miss: { continue: 'flood_local' },
@@ -390,8 +336,9 @@ export const pipeline = definePipelineWithTransition(TRANSITION, [
   {
     name: 'flood_part',
     stage: 'output',
-    description: 'Copies to some of the other hosts, where a network has too many of them for one go.',
-    match: [R.network, R.floodPart],
+    description:
+      'Copies to some of the other hosts, where a network or a group has too many of them for one go.',
+    match: [R.network, R.floodPart, F.eth_type, F.ipv4_dst, F.ipv6_dst],
     resubmit: ['tunnel_output'],
     miss: 'drop',
   },

@@ -54,3 +54,15 @@ export function linkLocalAddress(mac: number): bigint {
   const identifier = ((bits >> 24n) << 40n) | (0xfffen << 24n) | (bits & 0xffffffn);
   return LINK_LOCAL_PREFIX | (identifier ^ UNIVERSAL_LOCAL_BIT);
 }
+
+/** 224.0.0.0/4 and ff00::/8. */
+export const MULTICAST_IPV4 = 0xe0000000;
+export const MULTICAST_IPV4_MASK = 0xf0000000;
+export const MULTICAST_IPV6 = 0xffn << 120n;
+export const MULTICAST_IPV6_MASK = 0xffn << 120n;
+/** 224.0.0.0/24: groups of one link (RFC 5771, section 4). */
+export const LINK_LOCAL_IPV4 = 0xe0000000;
+export const LINK_LOCAL_IPV4_MASK = 0xffffff00;
+/** Groups of one interface and of one link, whatever their flags: the last four bits of the second byte (RFC 4291, section 2.7). */
+export const IPV6_SCOPES_OF_A_LINK: readonly bigint[] = [1n, 2n].map((scope) => (0xff00n | scope) << 112n);
+export const IPV6_SCOPE_MASK = 0xff0fn << 112n;

@@ -12,20 +12,21 @@ import type { App, AppDeclaration, EntryContext } from '../controller/datapath/a
 import type { ScopeName } from '../controller/datapath/entry.js';
 import type { Collection } from '../controller/derive/index.js';
 import { type HostFact, TUNNEL_PORT } from '../controller/model/facts.js';
-import { type Action, F, GroupType, type Oxm, oxm } from '../ofproto/index.js';
-import { bucket, group, output, resubmit, selectBucket, setField } from './actions.js';
+import { type Action, F, type Oxm, oxm } from '../ofproto/index.js';
+import { group, output, setField } from './actions.js';
 import { untagged } from './classify.js';
-import {
-  allPartsGroup,
-  CHUNKS_PER_PART,
-  partGroup,
-  partOf,
-  remoteChunk,
-  remoteChunkGroup,
-} from './flood-layout.js';
+import { remoteChunk } from './flood-layout.js';
 import { inPort } from './match.js';
+import {
+  copyToRoot,
+  type Distributions,
+  distributionsOf,
+  MOVE_COLOUR,
+  UNCOLOURED_VNI,
+} from './multicast/distributions.js';
 import { Origin, Priority, R, T } from './pipeline.js';
 import { hostScope, type Member, networkScope, type Placement, placementsOf } from './placement.js';
+import { chainChunks, chunkGroup } from './replication.js';
 
 /** A host to which a network's broadcast is replicated; key: `<network>/<number of host>`. */
 interface Target {
@@ -47,7 +48,10 @@ export const vxlan: App = {
   id: 7,
   declare(d) {
     const { placements, members } = placementsOf(d);
-    d.entries({ name: 'tunnel sources', object: 'host' }, members, tunnelSources);
+    const distributions = distributionsOf(d);
+    d.entries({ name: 'tunnel sources', object: 'host' }, members, (context, member) =>
+      tunnelSources(context, distributions, member),
+    );
     d.entries({ name: 'remote endpoints', object: 'endpoint' }, placements, remoteEndpoint);
     d.entries({ name: 'tunnel addresses', object: 'host' }, d.facts.hosts, tunnelAddresses);
     declareReplication(d, members);
@@ -63,6 +67,11 @@ export const vxlan: App = {
       });
     });
     reportStrangers(d, members);
+    d.entries(
+      { name: 'tunnel sources of relays', object: 'host' },
+      distributions.relaysOnly,
+      (context, member) => tunnelSources(context, distributions, member),
+    );
   },
 };
 
@@ -97,21 +106,33 @@ function reportStrangers(d: AppDeclaration, members: Collection<Member>): void {
   });
 }
 
-/** Takes packets of a network from the tunnels of its members and from nobody else. */
-function tunnelSources(context: EntryContext, member: Member): void {
+/** Takes packets of a network from the tunnels of its members, and of those that relay in it, and from nobody else. */
+function tunnelSources(context: EntryContext, { coloured }: Distributions, member: Member): void {
   const { network, hostNumber, vtepIpv4, vtepIpv6 } = member;
   if (network.encapsulation !== 'vxlan') return;
-  const from = (source: Oxm): void =>
+  const vni = BigInt(network.tag);
+  const hasColours = context.get(coloured, String(network.number)) !== undefined;
+  const from = (priority: number, source: Oxm): void =>
     context.flow(networkScope(network), {
       table: T.classify,
-      priority: Priority.shared,
-      match: [...inPort(TUNNEL_PORT), untagged, oxm(F.tunnel_id, BigInt(network.tag)), source],
-      apply: [R.network.set(network.number), R.origin.set(Origin.tunnel)],
+      priority,
+      match: [
+        ...inPort(TUNNEL_PORT),
+        untagged,
+        hasColours ? oxm(F.tunnel_id, vni, BigInt(UNCOLOURED_VNI)) : oxm(F.tunnel_id, vni),
+        source,
+      ],
+      apply: [
+        R.network.set(network.number),
+        R.origin.set(Origin.tunnel),
+        R.remoteHost.set(hostNumber),
+        ...(hasColours ? [MOVE_COLOUR] : []),
+      ],
       goto: T.source_mac,
       object: hostNumber,
     });
-  if (vtepIpv4 !== undefined) from(oxm(F.tun_src, vtepIpv4));
-  if (vtepIpv6 !== undefined) from(oxm(F.tun_ipv6_src, vtepIpv6));
+  if (vtepIpv4 !== undefined) from(Priority.shared, oxm(F.tun_src, vtepIpv4));
+  if (vtepIpv6 !== undefined) from(Priority.sharedSecond, oxm(F.tun_ipv6_src, vtepIpv6));
 }
 
 function remoteEndpoint(context: EntryContext, { network, hostNumber, mac, number }: Placement): void {
@@ -167,8 +188,9 @@ function tunnelAddresses(context: EntryContext, host: HostFact): void {
   });
 }
 
-/** Head-end replication: what `flood_remote` does, and the groups it uses. */
+/** Head-end replication: what `flood_remote` does where there is no distribution tree, and the groups it uses. */
 function declareReplication(d: AppDeclaration, members: Collection<Member>): void {
+  const { inUse } = distributionsOf(d);
   const targets = d.derive<Member, Target>('targets', members, (context, member, key) => {
     const { network, hostNumber, vtepIpv4, vtepIpv6 } = member;
     if (network.encapsulation !== 'vxlan' || (vtepIpv4 ?? vtepIpv6) === undefined) return;
@@ -189,66 +211,34 @@ function declareReplication(d: AppDeclaration, members: Collection<Member>): voi
   );
 
   d.entries({ name: 'chunk groups', object: 'network' }, chunks, (context, { network, chunk }, key) => {
+    if (context.get(inUse, String(network)) !== undefined) return;
     const hosts = context.values(targetsByChunk, key).map(([, { hostNumber }]) => hostNumber);
-    context.group(networkScope({ number: network }), {
-      id: remoteChunkGroup(network, chunk),
-      groupType: GroupType.ALL,
-      buckets: hosts.sort(ascending).map((host) => bucket(R.remoteHost.set(host), resubmit(T.tunnel_output))),
-      object: network,
-    });
+    context.group(
+      networkScope({ number: network }),
+      chunkGroup({ block: network, object: network }, chunk, hosts.sort(ascending)),
+    );
   });
 
   d.entries({ name: 'replication', object: 'network' }, floods, (context, { network, vni }, key) => {
     const scope = networkScope({ number: network });
-    const present = context.values(chunksByNetwork, key).map(([, { chunk }]) => chunk);
-    const groups = chainChunks(context, scope, network, present.sort(ascending));
+    const tree = context.get(inUse, key);
+    const copies = (): readonly Action[] => {
+      const present = context.values(chunksByNetwork, key).map(([, { chunk }]) => chunk);
+      const replication = { block: network, network, match: [], priority: Priority.shared, object: network };
+      return [
+        setField(F.tunnel_id, BigInt(vni)),
+        ...chainChunks(context, scope, replication, present.sort(ascending)).map(group),
+      ];
+    };
     context.flow(scope, {
       table: T.flood_remote,
       priority: Priority.shared,
       match: [R.network.match(network), R.origin.match(Origin.local)],
-      apply: [setField(F.tunnel_id, BigInt(vni)), ...groups.map(group)],
+      apply: tree === undefined ? copies() : copyToRoot(tree),
       goto: T.flood_local,
       object: network,
     });
   });
-}
-
-/**
- * Groups that together reach all chunks: the chunks themselves, or one group over parts of them. A bucket holds at most one group (it is an
- * action set), so a part names its chunks in an entry of `flood_part`.
- */
-function chainChunks(
-  context: EntryContext,
-  scope: ScopeName,
-  network: number,
-  chunks: readonly number[],
-): readonly number[] {
-  const groupsOf = (part: readonly number[]): number[] =>
-    part.map((chunk) => remoteChunkGroup(network, chunk));
-  if (chunks.length <= CHUNKS_PER_PART) return groupsOf(chunks);
-  const parts = [...new Set(chunks.map(partOf))];
-  for (const part of parts) {
-    context.group(scope, {
-      id: partGroup(network, part),
-      groupType: GroupType.SELECT,
-      buckets: [selectBucket(R.floodPart.set(part), resubmit(T.flood_part))],
-      object: network,
-    });
-    context.flow(scope, {
-      table: T.flood_part,
-      priority: Priority.shared,
-      match: [R.network.match(network), R.floodPart.match(part)],
-      apply: groupsOf(chunks.filter((chunk) => partOf(chunk) === part)).map(group),
-      object: network,
-    });
-  }
-  context.group(scope, {
-    id: allPartsGroup(network),
-    groupType: GroupType.ALL,
-    buckets: parts.map((part) => bucket(group(partGroup(network, part)))),
-    object: network,
-  });
-  return [allPartsGroup(network)];
 }
 
 function ascending(a: number, b: number): number {

@@ -46,7 +46,7 @@ export function declareStorms(d: AppDeclaration): void {
         priority: Priority.host,
         match: [...inPort(port), oxm(F.eth_dst, MAC_GROUP_BIT, MAC_GROUP_BIT)],
         meter: id,
-        goto: T.qos_out,
+        goto: T.broadcast_limit,
         object: number,
       });
     },
@@ -63,7 +63,7 @@ export function declareStorms(d: AppDeclaration): void {
       table: T.storm_control,
       priority: Priority.hostException,
       match: arp,
-      goto: T.qos_out,
+      goto: T.broadcast_limit,
     });
   });
 }

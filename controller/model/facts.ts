@@ -58,7 +58,7 @@ export interface NetworkFact {
   readonly id: NetworkId;
   readonly tenant: string;
   readonly name: string;
-  /** 24 bits, unique in the cluster. */
+  /** 23 bits, unique in the cluster. */
   readonly number: number;
   readonly encapsulation: 'vlan' | 'vxlan';
   /** VLAN id (1 to 4094) or VNI (24 bits). */

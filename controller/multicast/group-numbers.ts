@@ -1,7 +1,8 @@
 /** Numbers of multicast groups: 23 bits for each (network, group), kept while it has receivers. */
 
 const BITS = 23;
-const NUMBERS = 2 ** BITS;
+/** Not the last one: ids of OpenFlow groups end before (`apps/flood-layout.ts`). */
+const NUMBERS = 2 ** BITS - 1;
 
 export class GroupNumbers {
   readonly #numbers = new Map<string, { readonly number: number; users: number }>();

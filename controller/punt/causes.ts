@@ -5,6 +5,7 @@
 import { SpoofKind } from '../../apps/anti-spoof.js';
 import { ForwardDrop } from '../../apps/bridge.js';
 import { ClassifyDrop } from '../../apps/classify.js';
+import { DistributionDrop } from '../../apps/multicast/distributions.js';
 import { MembershipDrop } from '../../apps/multicast/membership.js';
 import { T } from '../../apps/pipeline.js';
 import { PolicyDrop } from '../../apps/policy/sides.js';
@@ -53,6 +54,7 @@ export function causeOfMeter(table: number, owners: readonly EntryOwner[], names
 /** By table. */
 const METERS: Readonly<Record<number, readonly [cause: string, text: string]>> = {
   [T.storm_control.id]: ['flooding', 'it sent ARP, broadcast and multicast faster than a port may'],
+  [T.broadcast_limit.id]: ['broadcast', 'broadcast in the network over its limit for one host'],
   [T.qos_out.id]: ['sending', 'sent over the rate of the QoS profile'],
   [T.qos_in.id]: ['receiving', 'received over the rate of the QoS profile'],
 };
@@ -134,6 +136,15 @@ const CAUSES: Readonly<Record<string, Explain>> = {
       ? { cause: 'membership.from-tunnel', text: 'IGMP or MLD of another host: each host asks its own' }
       : // Reports from the uplink: the controller has them from another host.
         undefined,
+  'multicast.strays': byObject(
+    {
+      [DistributionDrop.stray]: [
+        'stray',
+        'of a distribution tree that this host is not on, or from a host that is not its neighbour there',
+      ],
+    },
+    'distribution',
+  ),
   // The controller has them.
   'membership.uplink': () => undefined,
   'policy.verdicts': (object, _table, names) => RULE_DROPS[names.rule(object)?.action ?? 'gone'],
@@ -203,6 +214,7 @@ const MISSES: Readonly<Record<number, readonly [cause: string, text: string]>> =
   [T.spoofed.id]: ['spoofed', 'forged, from a port that no attached endpoint has any more'],
   [T.membership_report.id]: ['no-endpoint', 'a report from a port that no attached endpoint has any more'],
   [T.forward.id]: ['no-network', 'of a network that is not known here any more'],
+  [T.multicast_local.id]: ['nobody-here', 'to a multicast group that has no receivers here any more'],
   [T.flood_local.id]: ['nobody-here', 'flooded in a network that has no endpoint here any more'],
   [T.tunnel_output.id]: ['no-tunnel-address', 'to a host whose tunnel address is not known'],
 };

@@ -24,7 +24,11 @@ export class SoftwareFabric {
   readonly #hosts: readonly HostFact[];
   readonly #switches = new Map<string, SoftwareSwitch>();
 
-  constructor(desired: Pick<DesiredTables, 'facts' | 'entries'>) {
+  /** @param maxHops links that a packet may cross */
+  constructor(
+    desired: Pick<DesiredTables, 'facts' | 'entries'>,
+    private readonly maxHops = MAX_HOPS,
+  ) {
     this.#hosts = [...desired.facts.hosts.entries()]
       .map(([, host]) => host)
       .filter(({ datapathId }) => datapathId !== undefined);
@@ -76,7 +80,7 @@ export class SoftwareFabric {
     hops: number,
     track: Track,
   ): void {
-    if (hops > MAX_HOPS) throw new Error('a packet goes in a circle');
+    if (hops > this.maxHops) throw new Error('a packet goes in a circle');
     const execution = (this.#switches.get(name) as SoftwareSwitch).execute(inPort, packet, track);
     this.executions.push(execution);
     const { outputs } = execution;

@@ -16,6 +16,9 @@ import { overlapsOf } from './tenants.js';
 /** What a network asks for; `keep` what it has, `allocate` the lowest free. */
 export type Asked<T> = T | 'none' | 'keep' | 'allocate';
 
+/** Of network numbers: OpenFlow groups of a network are numbered after it, in the lower half of the ids (`apps/flood-layout.ts`). */
+const NUMBER_BITS = 23;
+
 interface WantedNetwork {
   readonly id: string;
   readonly intent: NetworkIntent;
@@ -133,7 +136,7 @@ function release(plan: Plan, { id, existing, tag, encapsulation, ipv4, ipv6 }: W
 function claim(plan: Plan, network: WantedNetwork): void {
   const { state, problems } = plan;
   const { id, intent, existing, pools, encapsulation, tag } = network;
-  const number = existing?.number ?? plan.allocateNumber(intent, state.indexes.networkNumbers, 24);
+  const number = existing?.number ?? plan.allocateNumber(intent, state.indexes.networkNumbers, NUMBER_BITS);
   if (number === undefined) return plan.fail(intent);
 
   if (typeof tag === 'number') {

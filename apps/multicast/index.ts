@@ -1,0 +1,11 @@
+/** What goes to many: distribution trees, multicast groups, and the limit of broadcast. Group membership is `membership.ts`. */
+import type { App } from '../../controller/datapath/app.js';
+import { declareTrees } from './distributions.js';
+
+export const multicast: App = {
+  name: 'multicast',
+  id: 21,
+  declare(d) {
+    declareTrees(d);
+  },
+};
