@@ -1,6 +1,7 @@
 /** The evaluator itself, by hand: who judges the controller should be judged by reading. */
 import t from 'tap';
 import {
+  decide,
   evaluate,
   type Intent,
   type KnownEndpoint,
@@ -114,9 +115,49 @@ t.test('who', async (t) => {
   t.strictSame(written({ fromNetwork: 'web', toNetwork: 'x' }), ['10.1.1.1', '10.1.1.3']);
   t.strictSame(written({ fromIpAddress: '8.8.8.0/24' }), ['8.8.8.8']);
   t.strictSame(reach([]), ['10.1.1.1', '10.1.1.3', '10.1.1.77', '8.8.8.8']);
+  // Of other networks, seen from this one: by address, unless several have it.
+  const elsewhere = [{ ...endpoint('far', '10.2.1.1'), network: 'lan' }];
+  const lan = { kind: 'Network', tenant: 'acme', name: 'lan', subnet: '10.2.1.0/24' };
+  const twin = { ...lan, name: 'twin' };
+  const fromFar = (...networks: readonly Intent[]) => {
+    const intents = [
+      ...onB({ defaultIn: 'deny', rules: [inRule({ from: [{ group: 'far' }] })] }),
+      group('far', { endpoints: ['lan/far'] }),
+      ...networks,
+    ];
+    const packet = { tenant: 'acme', network: 'web', protocol: 6, destinationPort: 80 };
+    const [source, destination] = [parseAddress('10.2.1.1'), parseAddress('10.1.1.2')];
+    return evaluate(
+      { intents, endpoints: [...endpoints, ...elsewhere] },
+      { ...packet, from: source, to: destination },
+    );
+  };
+  t.match(fromFar(lan), { action: 'allow', out: undefined }, 'its sender is not judged here');
+  t.match(fromFar(lan, twin), { action: 'deny' });
   const set = from([{ addressSet: 'odd' }]);
   t.match(ask(set, 'fd00:1::1', 'fd00:1::2'), /^deny/, 'the exception');
   t.match(ask(set, 'fd00:1::99', 'fd00:1::2'), /^allow/);
+});
+
+t.test('multicast groups', async (t) => {
+  const groupAddresses = [{ cidr: '239.1.0.0/16', except: ['239.1.9.0/24'] }, { cidr: 'ff15::/16' }];
+  const intents = onB({ defaultIn: 'deny', rules: [inRule({ groupAddresses })] });
+  const [, b] = endpoints;
+  const admits = (to: string) =>
+    decide(
+      { intents, endpoints },
+      {
+        tenant: 'acme',
+        network: 'web',
+        from: parseAddress(to.includes(':') ? 'fd00:1::1' : '10.1.1.1'),
+        to: parseAddress(to),
+        protocol: 17,
+      },
+      b!,
+      'in',
+    ).action === 'allow';
+  const asked = ['239.1.1.1', '239.1.9.1', '239.2.1.1', 'ff15::1', 'ff16::1', '10.1.1.2'];
+  t.strictSame(asked.filter(admits), ['239.1.1.1', 'ff15::1']);
 });
 
 t.test('what', async (t) => {

@@ -41,6 +41,8 @@ export interface RuleIntent {
   readonly action?: Action;
   readonly log?: boolean;
   readonly stateless?: boolean;
+  /** Of direction in: multicast groups that the packet is sent to. */
+  readonly groupAddresses?: readonly ({ readonly addressSet: string } | Block)[];
   /** As contiv's users write it. */
   readonly fromEndpointGroup?: string;
   readonly toEndpointGroup?: string;
@@ -278,7 +280,9 @@ function ruleMatches(world: World, packet: Packet, tenant: string, rule: RuleInt
   if (peers.length > 0) {
     if (!peers.some((peer) => isPeer(world, packet, tenant, peer, other))) return false;
   }
-  return serviceMatches(world, packet, rule);
+  const { groupAddresses = [] } = rule;
+  const isToGroup = groupAddresses.some((group) => isPeer(world, packet, tenant, group, packet.to));
+  return (groupAddresses.length === 0 || isToGroup) && serviceMatches(world, packet, rule);
 }
 
 function isPeer(world: World, packet: Packet, tenant: string, peer: PeerIntent, address: Address): boolean {

@@ -1,5 +1,6 @@
 /** Policies at random, and questions at random that have a chance to meet their rules. The same seed gives the same. */
 import {
+  type Address,
   type Intent,
   parseAddress,
   type PeerIntent,
@@ -179,8 +180,35 @@ function randomRule(random: Random, ground: Ground, name: string, names: Names):
     ...(peers.length === 0 ? {} : direction === 'in' ? { from: peers } : { to: peers }),
     ...(protocol === undefined ? {} : { protocol }),
     ...(ports ? { ports: random.some([...PORTS, ...RANGES, ...names_], 1, 5) } : {}),
+    ...(direction === 'in' && random.chance(0.25) ? { groupAddresses: randomChannels(random) } : {}),
     ...(String(protocol).startsWith('icmp') && random.chance(0.6) ? { icmpType: type } : {}),
   };
+}
+
+/** Multicast groups that rules name, from the widest to the narrowest. */
+const CHANNELS4 = ['239.0.0.0/8', '239.1.0.0/16', '239.1.1.0/24', '239.1.1.5'] as const;
+const CHANNELS6 = ['ff15::/16', 'ff15::1:0/112', 'ff15::1:5'] as const;
+
+/** Of both families: a rule about another one than its peers is refused. */
+function randomChannels(random: Random): NonNullable<RuleIntent['groupAddresses']> {
+  const at = random.below(3);
+  const exception = random.pick(CHANNELS4.slice(at + 1));
+  return [
+    { cidr: CHANNELS4[at]!, ...(random.chance(0.5) ? { except: [exception] } : {}) },
+    { cidr: random.pick(CHANNELS6) },
+  ];
+}
+
+/** A multicast group near those that rules name, and its MAC address (RFC 1112 section 6.4, RFC 2464 section 7). */
+export function randomChannel(random: Random, family: 4 | 6): { address: Address; mac: number } {
+  const group = random.pick(
+    family === 4
+      ? ['239.1.1.5', '239.1.1.6', '239.1.2.5', '239.2.1.5', '238.1.1.5']
+      : ['ff15::1:5', 'ff15::1:6', 'ff15::2:5', 'ff18::1:5'],
+  );
+  const address = parseAddress(group);
+  const low = Number(address.value & (family === 4 ? 0x7f_ffffn : 0xffff_ffffn));
+  return { address, mac: (family === 4 ? 0x0100_5e00_0000 : 0x3333_0000_0000) + low };
 }
 
 function randomPeer(random: Random, ground: Ground, names: Names, blocks: readonly string[]): PeerIntent {

@@ -6,8 +6,14 @@ import t from 'tap';
 import { R, T } from '../../apps/pipeline.js';
 import { type RuleFact, TUNNEL_PORT, UPLINK_PORT } from '../../controller/model/facts.js';
 import { ModelError } from '../../controller/model/index.js';
-import { addressText, type Decision, evaluate, type Verdict } from '../policy-truth/evaluator.js';
-import { type Ground, Random, randomPolicies, randomService } from '../policy-truth/random-policies.js';
+import { addressText, decide, type Decision, evaluate, type Verdict } from '../policy-truth/evaluator.js';
+import {
+  type Ground,
+  Random,
+  randomChannel,
+  randomPolicies,
+  randomService,
+} from '../policy-truth/random-policies.js';
 import type { Station } from '../policy-truth/prober.js';
 import { trace, type TracedPacket, type Tuple } from '../policy-truth/tracer.js';
 import { macText } from '../support/frames.js';
@@ -15,6 +21,7 @@ import { BRIDGE, echo, LAN, PolicyStage, RIVAL, WEB } from './policy-support.js'
 
 const POLICIES = 12;
 const PACKETS = 40;
+const MULTICASTS = 10;
 const BLOCKS = [
   '10.1.1.0/24',
   '10.1.1.0/29',
@@ -25,6 +32,8 @@ const BLOCKS = [
   '10.2.1.200',
   '0.0.0.0/0',
   '10.0.0.0/8',
+  '239.1.0.0/16',
+  '239.1.1.5',
 ];
 const BLOCKS6 = [
   'fd00:1::/64',
@@ -35,6 +44,7 @@ const BLOCKS6 = [
   'fd00:2::c8',
   '::/0',
   'fd00::/16',
+  'ff15::/16',
 ];
 const TAGS: Readonly<Record<string, number>> = { 'acme/web': 10_001, 'rival/web': 10_002, 'acme/lan': 11 };
 
@@ -162,6 +172,72 @@ function wrongRules(text: string, decisions: readonly Decision[]): string | unde
   return right ? undefined : `decided by [${found}]; should: ${JSON.stringify(expected)}`;
 }
 
+/** Ports that a traced packet leaves by, of those that endpoints have. */
+function portsIn(text: string): readonly string[] {
+  const found = [...text.matchAll(/(?:^ +(?:\d+\. )?output:|output port is )(\d+)$/gm)].map(
+    ([, port = '']) => port,
+  );
+  return [...new Set(found)].filter((port) => Number(port) < TUNNEL_PORT).sort();
+}
+
+/** Somebody sends to a multicast group: who on each host gets a copy; undefined where the evaluator agrees. */
+async function wrongCopies(
+  random: Random,
+  network: string,
+  copies: { sent: number; withheld: number },
+): Promise<string | undefined> {
+  const members = [...stage.stations.values()].filter(({ name }) => name.startsWith(network));
+  const from = random.pick(members.filter((station) => hostOf(station) !== undefined));
+  const family = random.pick([4, 6] as const);
+  const channel = randomChannel(random, family);
+  const service = { protocol: 17, tpSource: 5004, tpDestination: random.pick([53, 80, 8005]) };
+  const connection: Tuple = {
+    from: from.addresses.find((one) => one.family === family)!,
+    to: channel.address,
+    ...service,
+  };
+  const [tenant = '', networkName = ''] = network.split('/');
+  const packet = {
+    tenant,
+    network: networkName,
+    from: connection.from,
+    to: connection.to,
+    protocol: service.protocol,
+    destinationPort: service.tpDestination,
+  };
+  const judged = (name: string, direction: 'in' | 'out') =>
+    decide(
+      stage.world,
+      packet,
+      stage.world.endpoints.find((one) => `${one.tenant}/${one.network}/${one.name}` === name)!,
+      direction,
+    ).action === 'allow';
+  for (const { name: host } of hosts) {
+    const sends = hostOf(from) !== host || judged(from.name, 'out');
+    const local = members.filter((station) => station !== from && hostOf(station) === host);
+    const admitting = local.filter(({ name }) => sends && judged(name, 'in'));
+    copies.sent += admitting.length;
+    copies.withheld += local.length - admitting.length;
+    const expected = admitting
+      .map(({ name }) => ports.get(host)?.get(stage.bridged.endpoint(name).port) ?? '')
+      .sort();
+    const arrival = arrivalAt(host, from);
+    const said = await trace(stage.controls.get(host)!, BRIDGE, {
+      arrival,
+      sourceMac: macText(from.mac),
+      destinationMac: macText(channel.mac),
+      connection,
+      direction: 'first',
+    });
+    // The switch says that it does not send to the port the packet came from, after it has named it.
+    const found = portsIn(said.text).filter((port) => arrival !== `in_port=${port}`);
+    if (found.join() !== expected.join()) {
+      return `${from.name} to ${addressText(channel.address)} port ${service.tpDestination} at ${host}: ports ${found}, should be ${expected}\n${said.text}`;
+    }
+  }
+  return undefined;
+}
+
 for (let round = 0; round < POLICIES; round++) {
   t.test(`seed ${seed + round}`, async (t) => {
     const random = new Random(seed + round);
@@ -214,7 +290,13 @@ for (let round = 0; round < POLICIES; round++) {
         }
       }
     }
+    const copies = { sent: 0, withheld: 0 };
+    for (let packet = 0; packet < MULTICASTS; packet++) {
+      const found = await wrongCopies(random, random.pick(networks), copies);
+      if (found !== undefined) wrong.push(found);
+    }
     t.comment(`${counts.passed} passed, ${counts.stopped} stopped`);
+    t.comment(`multicast: ${copies.sent} copies, ${copies.withheld} withheld`);
     if (!t.strictSame(wrong, [], `POLICY_SEED=${seed + round} repeats it`)) t.comment(intents);
   });
 }

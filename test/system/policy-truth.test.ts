@@ -1,7 +1,7 @@
 /** Truth tables: what the intents say, computed naively, against what real packets find. */
 import t from 'tap';
-import type { RuleIntent } from '../policy-truth/evaluator.js';
-import { icmpFrame, reversed, udpFrame } from '../policy-truth/packets.js';
+import { type Address, parseAddress, type RuleIntent } from '../policy-truth/evaluator.js';
+import { icmpFrame, ipFrame, reversed, udpFrame } from '../policy-truth/packets.js';
 import { endsOf } from '../policy-truth/prober.js';
 import { BROADCAST, icmpv6Frame, neighbourBody } from '../support/frames.js';
 import { groups, handWritten, lan, rival, type TruthCase, web } from './policy-cases.js';
@@ -117,28 +117,108 @@ t.test('neighbours are found where everything is denied', async (t) => {
   }
 });
 
+/** Short names of the endpoints of the web network that see a datagram which goes to many. */
+async function receiversOf(
+  from: string,
+  { mac, address }: { readonly mac: number; readonly address: Address },
+  port: number,
+): Promise<readonly string[]> {
+  const probe = stage.probe(from, from === 'a1' ? 'a2' : 'a1', udp(port), address.family);
+  const { source } = endsOf(probe);
+  const frame = udpFrame({ source, destination: { mac, address } }, 999, port, NOTHING);
+  const others = web.map((id) => stage.station(id)).filter(({ name }) => name !== probe.from.name);
+  const { arrived } = await stage.prober.play(
+    [[probe.from.place, frame]],
+    others.map((to) => ({ from: probe.from, to })),
+  );
+  return namesAt(arrived.map(([, , place]) => place));
+}
+
+function namesAt(places: readonly number[]): readonly string[] {
+  return [...stage.stations.values()]
+    .filter(({ place }) => places.includes(place))
+    .map(({ name }) => name.slice(name.lastIndexOf('/') + 1));
+}
+
+const others = (...names: readonly string[]) => WEB.filter((name) => !names.includes(name));
+
 t.test('a broadcast is judged for everybody who would get a copy', async (t) => {
   const back = { defaultIn: 'deny', defaultOut: 'deny', rules: [fromFront] } as const;
   await stage.apply(groups({ back, data: noOut(53) }));
   await stage.clearCaches();
-  const all = web.map((id) => stage.station(id));
-  const receivers = async (from: string, port: number): Promise<readonly string[]> => {
-    const probe = stage.probe(from, from === 'a1' ? 'a2' : 'a1', udp(port));
-    const { source } = endsOf(probe);
-    const everybody = { mac: BROADCAST, address: { family: 4, value: 0xffffffffn } } as const;
-    const frame = udpFrame({ source, destination: everybody }, 999, port, NOTHING);
-    const pairs = all.filter(({ name }) => name !== probe.from.name).map((to) => ({ from: probe.from, to }));
-    const { arrived } = await stage.prober.play([[probe.from.place, frame]], pairs);
-    const places = new Set(arrived.map(([, , place]) => place));
-    const found = [...stage.stations.values()].filter(({ place }) => places.has(place));
-    return found.map(({ name }) => name.replace('acme/web/', ''));
-  };
-  const others = (...names: readonly string[]) => WEB.filter((name) => !names.includes(name));
+  const everybody = { mac: BROADCAST, address: { family: 4, value: 0xffffffffn } } as const;
+  const receivers = (from: string, port: number) => receiversOf(from, everybody, port);
   t.strictSame(await receivers('a1', 8000), others('a1'), 'the groups admit it');
   t.strictSame(await receivers('a1', 8001), others('a1', 'b1', 'b2', 'b3'), 'not on this port');
   t.strictSame(await receivers('c1', 8000), others('c1', 'b1', 'b2', 'b3'), 'not from here');
   t.strictSame(await receivers('c1', 53), [], 'its sender may not');
   t.strictSame(await receivers('b1', 8000), [], 'nor may this one');
+});
+
+const channels = {
+  mine: [
+    { mac: 0x01005e010105, address: parseAddress('239.1.1.5') },
+    { mac: 0x333300010005, address: parseAddress('ff15::1:5') },
+  ],
+  other: [
+    { mac: 0x01005e020105, address: parseAddress('239.2.1.5') },
+    { mac: 0x333300020005, address: parseAddress('ff18::2:5') },
+  ],
+} as const;
+const mine = [{ cidr: '239.1.0.0/16' }, { cidr: 'ff15::/16' }];
+/** Rules have peers of one family. */
+const toMine = (action: 'allow' | 'deny'): RuleIntent[] =>
+  mine.map((block, index) => ({ name: `to-${index}`, direction: 'out', to: [block], action }));
+const receiving: RuleIntent = { ...fromFront, name: 'receive', groupAddresses: mine };
+
+t.test('who may send to a multicast group, and who may receive from it', async (t) => {
+  await stage.apply(
+    groups({ back: { defaultIn: 'deny', rules: [receiving] }, data: { rules: toMine('deny') } }),
+  );
+  await stage.clearCaches();
+  for (const index of [0, 1] as const) {
+    const [group, another] = [channels.mine[index], channels.other[index]];
+    t.strictSame(await receiversOf('a1', group, 8000), others('a1'), 'all admit it');
+    t.strictSame(await receiversOf('a1', another, 8000), others('a1', 'b1', 'b2', 'b3'), 'another group');
+    t.strictSame(await receiversOf('a1', group, 8001), others('a1', 'b1', 'b2', 'b3'), 'another port');
+    t.strictSame(await receiversOf('b1', group, 8000), others('b1', 'b2', 'b3'), 'from somebody else');
+    t.strictSame(await receiversOf('c1', group, 8000), [], 'its sender may not');
+    t.strictSame(await receiversOf('c1', another, 8000), others('c1', 'b1', 'b2', 'b3'), 'but may to others');
+  }
+  const unicast = [4, 6].map((family) => stage.probe('a1', 'b2', udp(8000), family as 4 | 6));
+  t.strictSame(await stage.prober.run(unicast, () => 'deny'), ['deny', 'deny'], 'and nothing but the groups');
+});
+
+t.test('multicast where everything is denied: what is allowed, and what asks who listens', async (t) => {
+  await stage.apply([
+    { kind: 'Tenant', name: 'acme', defaultAction: 'deny' },
+    ...groups({ front: { rules: toMine('allow') }, back: { rules: [receiving] } }),
+  ]);
+  await stage.clearCaches();
+  for (const index of [0, 1] as const) {
+    t.strictSame(await receiversOf('a1', channels.mine[index], 8000), ['b1', 'b2', 'b3']);
+    t.strictSame(await receiversOf('a1', channels.other[index], 8000), []);
+    t.strictSame(await receiversOf('c1', channels.mine[index], 8000), []);
+  }
+  const { mac, place } = stage.station('acme/lan/outside');
+  const general = (sourceText: string, groupMac: number, groupText: string) => ({
+    source: { mac, address: parseAddress(sourceText) },
+    destination: { mac: groupMac, address: parseAddress(groupText) },
+  });
+  // Queries for all groups: version 2 of IGMP (RFC 2236), version 1 of MLD (RFC 2710).
+  const queries = {
+    IGMP: ipFrame(
+      general('10.2.1.200', 0x01005e000001, '224.0.0.1'),
+      2,
+      Buffer.from('1164ee9b00000000', 'hex'),
+    ),
+    MLD: icmpFrame(general('fe80::c8', 0x333300000001, 'ff02::1'), 130, 0, 0x27100000, Buffer.alloc(16)),
+  };
+  const pairs = ['l1', 'l2', 'l3'].map((to) => stage.probe('lan/outside', `lan/${to}`, echo));
+  for (const [name, query] of Object.entries(queries)) {
+    const { arrived } = await stage.prober.play([[place, query]], pairs);
+    t.strictSame(namesAt(arrived.map(([, , at]) => at)), ['l1', 'l2', 'l3'], name);
+  }
 });
 
 t.test('a stateless rule is about each packet: answers need one of their own', async (t) => {
