@@ -119,6 +119,11 @@ export class Directory {
     return this.#byHost.get(network)?.keys() ?? [];
   }
 
+  /** The network has an endpoint on the host. */
+  isOn(network: NetworkId, host: string): boolean {
+    return this.#byHost.get(network)?.has(host) ?? false;
+  }
+
   endpointsOn(network: NetworkId, host: string): Iterable<AttachedEndpoint> {
     return this.#byHost.get(network)?.get(host) ?? [];
   }

@@ -77,7 +77,10 @@ export class Querier {
 
   /** The switch of a host has (again) connected. */
   connected(host: string, now: number): void {
-    for (const { id } of this.#options.directory.networks) this.start(id, host, now);
+    const { directory } = this.#options;
+    for (const { id } of directory.networks) {
+      if (directory.isOn(id, host)) this.start(id, host, now);
+    }
   }
 
   /** Begins to ask the endpoints of a network on a host, as after a start. */
