@@ -24,34 +24,38 @@ export const stations: App = {
     const { always } = fabricOf(d);
 
     // Known stations first: the rules' numbers are in cookies.
-    d.entries('stations', d.facts.stations, (context, { vlan, mac, number, datapathId, port }) => {
-      const home = context.get(d.facts.hosts, datapathId);
-      if (home === undefined) return;
-      const scope = switchScope(datapathId);
-      context.flow(scope, {
-        table: T.station,
-        priority: Priority.host,
-        match: [...inPort(port), R.vlan.match(vlan), oxm(F.eth_src, mac)],
-        goto: T.destination,
-        object: number,
-      });
-      const toStation = [R.vlan.match(vlan), oxm(F.eth_dst, mac)];
-      context.flow(scope, {
-        table: T.destination,
-        priority: Priority.host,
-        match: toStation,
-        apply: [output(port)],
-        object: number,
-      });
-      context.flow('global', {
-        table: T.destination,
-        priority: Priority.shared,
-        match: toStation,
-        apply: [R.destination.set(home.number)],
-        goto: T.path,
-        object: number,
-      });
-    });
+    d.entries(
+      { name: 'stations', object: 'station' },
+      d.facts.stations,
+      (context, { vlan, mac, number, datapathId, port }) => {
+        const home = context.get(d.facts.hosts, datapathId);
+        if (home === undefined) return;
+        const scope = switchScope(datapathId);
+        context.flow(scope, {
+          table: T.station,
+          priority: Priority.host,
+          match: [...inPort(port), R.vlan.match(vlan), oxm(F.eth_src, mac)],
+          goto: T.destination,
+          object: number,
+        });
+        const toStation = [R.vlan.match(vlan), oxm(F.eth_dst, mac)];
+        context.flow(scope, {
+          table: T.destination,
+          priority: Priority.host,
+          match: toStation,
+          apply: [output(port)],
+          object: number,
+        });
+        context.flow('global', {
+          table: T.destination,
+          priority: Priority.shared,
+          match: toStation,
+          apply: [R.destination.set(home.number)],
+          goto: T.path,
+          object: number,
+        });
+      },
+    );
 
     d.entries('unknown', always, (context: EntryContext) => {
       context.flow('global', {

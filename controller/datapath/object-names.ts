@@ -12,7 +12,8 @@ export type ObjectKind =
   | 'address set'
   | 'policy'
   | 'rule'
-  | 'QoS profile';
+  | 'QoS profile'
+  | 'station';
 
 interface Numbered {
   readonly number: number;
@@ -34,6 +35,7 @@ export class ObjectNames {
       policy: facts.policies,
       rule: facts.rules,
       'QoS profile': facts.qosProfiles,
+      station: facts.stations,
     };
   }
 

@@ -206,7 +206,7 @@ t.test('whatever happens, in whatever order switches follow, flooded frames neve
     }),
     { numRuns: 200 },
   );
-  t.ok(steps > 10_000);
+  t.ok(steps > 3_000);
 });
 
 t.test(
