@@ -21,7 +21,7 @@ import { SoftwareFabric } from '../apps/software-fabric.js';
 import type { Packet } from '../apps/software-switch.js';
 import { deny, WEB, writeDenials } from './denials.js';
 
-const RUNS = 10;
+const RUNS = 8;
 const BROADCAST_MAC = 0xffffffffffffn;
 const declaration = pipeline.transition as TransitionDeclaration;
 
@@ -99,6 +99,8 @@ function changed(world: World, other: World): World {
   return { ...other, endpoints, groups };
 }
 
+const NO_POLICY = { closed: [], groups: [], policies: [], rules: [] };
+
 interface Question {
   readonly from: Endpoint;
   readonly to: Endpoint;
@@ -117,6 +119,19 @@ function frame(from: Endpoint, to: Endpoint, six: boolean, ports: readonly [numb
     ['ip_proto', 6n],
     ['tcp_src', BigInt(ports[0])],
     ['tcp_dst', BigInt(ports[1])],
+  ]);
+}
+
+/** Gratuitous ARP. */
+function announcementOf({ mac, ipv4 }: Pick<Endpoint, 'mac' | 'ipv4'>): Packet {
+  return new Map<string, bigint>([
+    ['eth_src', BigInt(mac)],
+    ['eth_dst', BROADCAST_MAC],
+    ['eth_type', 0x0806n],
+    ['arp_op', 1n],
+    ['arp_sha', BigInt(mac)],
+    ['arp_spa', BigInt(ipv4[0]!)],
+    ['arp_tpa', BigInt(ipv4[0]!)],
   ]);
 }
 
@@ -223,14 +238,45 @@ t.test('a denial that moves from one host to another would let packets pass in o
   }
 });
 
+t.test('ARP passes while the first policy comes and the last one goes', async (t) => {
+  const cluster = new Cluster();
+  const { facts } = cluster.desired;
+  const leave = (): void => {
+    for (const id of ['acme/front', 'acme/back']) facts.groups.delete(id);
+  };
+  writeDenials(facts);
+  deny(facts, 'front', 'back', 'in');
+  cluster.desired.settle();
+  const groups = [...facts.groups.entries()];
+  t.equal(groups.length, 2);
+  leave();
+  cluster.desired.settle();
+  const states = [cluster.held];
+  for (const [id, group] of groups) facts.groups.set(id, group);
+  states.push(cluster.stage(true), cluster.finish());
+  leave();
+  states.push(cluster.stage(true), cluster.finish());
+  const sender = facts.endpoints.get(`${WEB}/e1`)!;
+  const announcement = announcementOf(sender);
+  for (const [place, state] of states.entries()) {
+    const deliveries = cluster.fabric([state, state]).send('h1', 11, announcement);
+    t.strictSame(
+      deliveries.map(({ host, port }) => [host, port]),
+      [['h2', 12]],
+      `state ${place}`,
+    );
+  }
+});
+
 t.test('flooded frames: each host at its own moment, ARP always', async (t) => {
   const seen = { arp: 0, copies: 0 };
   const ports = (deliveries: readonly { readonly host: string | undefined; readonly port: number }[]) =>
     deliveries.flatMap(({ host, port }) => (host === undefined ? [] : [`${host}/${port}`])).sort();
   fc.assert(
-    fc.property(worlds, worlds, (world, other) => {
+    fc.property(worlds, worlds, fc.constantFrom('first', 'other', 'last'), (one, other, which) => {
       const cluster = new Cluster();
-      const now = changed(world, other);
+      const world = which === 'first' ? { ...one, ...NO_POLICY } : one;
+      const now = { ...changed(world, other), ...(which === 'last' ? NO_POLICY : {}) };
       const states = [cluster.settle(world, false), cluster.settle(now, true), cluster.finish()];
       for (const sender of world.endpoints) {
         const source = BigInt(sender.ipv4[0]!);
@@ -238,14 +284,7 @@ t.test('flooded frames: each host at its own moment, ARP always', async (t) => {
           ['eth_src', BigInt(sender.mac)],
           ['eth_dst', BROADCAST_MAC],
         ];
-        const arp: Packet = new Map([
-          ...ends,
-          ['eth_type', 0x0806n],
-          ['arp_op', 1n],
-          ['arp_sha', BigInt(sender.mac)],
-          ['arp_spa', source],
-          ['arp_tpa', source],
-        ]);
+        const arp = announcementOf(sender);
         const broadcast: Packet = new Map([
           ...ends,
           ['eth_type', 0x0800n],
