@@ -26,7 +26,12 @@ const pairs = Array.from({ length: SWITCHES }, (_, a) =>
 ).flat();
 
 t.test('a fabric of four switches with loops', async (t) => {
-  const fabric = await FabricLab.start('fabric', SWITCHES, LINKS, 'openflow: {auditIntervalMs: 1000}\n');
+  const fabric = await FabricLab.start({
+    name: 'fabric',
+    switches: SWITCHES,
+    links: LINKS,
+    settings: 'openflow: {auditIntervalMs: 1000}\n',
+  });
   t.teardown(() => fabric.stop());
   const { controller } = fabric.running;
 
@@ -65,19 +70,19 @@ t.test('a fabric of four switches with loops', async (t) => {
       [2, 4, 'the other one of two equal ways'],
     ] as const) {
       const count = 300;
-      const [a, b] = from === 1 ? [1, 2] : await busyLink(fabric, from, to);
+      const [a, b] = [from, from === 1 ? 2 : await fabric.nextHop(from, to)] as const;
       const ping = fabric
         .station(from)
         .ping(addressOf(to), { count, intervalMs: PING_INTERVAL_MS, timeoutMs: 2_000 });
-      await delivered(fabric, to);
-      await fabric.host.ip(`link set ${linkName(a, b)} down`);
+      await fabric.delivered(to);
+      await fabric.host(a).ip(`link set ${linkName(a, b)} down`);
       const { received, sent } = await ping;
       t.comment(`${way}: ${sent - received} of ${sent} lost, ${(sent - received) * PING_INTERVAL_MS} ms`);
       // 100 ms on a quiet machine; this one may be busy with anything.
       t.ok(received > 0 && sent - received < 100, `${sent - received} lost`);
       await until('the ports to be noticed', () => fabric.ports('link') === 2 * LINKS.length - 2, 30_000);
       await floodsOnce(t, fabric, `without ${a}-${b}`);
-      await fabric.host.ip(`link set ${linkName(a, b)} up`);
+      await fabric.host(a).ip(`link set ${linkName(a, b)} up`);
       await fabric.found(2 * LINKS.length, SWITCHES);
     }
   });
@@ -89,7 +94,7 @@ t.test('a fabric of four switches with loops', async (t) => {
       t.equal(received, 1, `${from} to ${to}`);
     };
     for (const [from, to] of pairs) await reach(from, to);
-    await fabric.host.ip(`link set ${linkName(1, 2)} down`);
+    await fabric.host(1).ip(`link set ${linkName(1, 2)} down`);
     await reach(1, 2);
     await reach(2, 1);
   });
@@ -105,8 +110,8 @@ async function floodsOnce(t: Test, fabric: FabricLab, text: string): Promise<voi
   const captures = new Map<string, Capture>();
   for (const station of others) captures.set(station.name, await station.capture(station.interface, filter));
   for (const [a, b] of fabric.links) {
-    const down = (await fabric.host.exec(['ip', '-br', 'link', 'show', linkName(a, b)])).includes('DOWN');
-    if (!down) captures.set(linkName(a, b), await fabric.host.capture(linkName(a, b), filter));
+    const down = (await fabric.host(a).exec(['ip', '-br', 'link', 'show', linkName(a, b)])).includes('DOWN');
+    if (!down) captures.set(linkName(a, b), await fabric.host(a).capture(linkName(a, b), filter));
   }
   const seen = (place: string, what: string): number =>
     captures
@@ -147,28 +152,4 @@ async function floodsOnce(t: Test, fabric: FabricLab, text: string): Promise<voi
   );
   t.equal(sum(counts), FRAMES * (SWITCHES - 1), 'one copy on each link of a tree');
   for (const capture of captures.values()) await capture.stop();
-}
-
-/** Resolves when the first echo request of a ping has arrived. */
-async function delivered(fabric: FabricLab, to: number): Promise<void> {
-  const station = fabric.station(to);
-  const count = async (): Promise<number> =>
-    Number((await station.exec(['nstat', '-asz', 'IcmpInEchos'])).split('\n')[1]?.split(/\s+/)[1] ?? 0);
-  const before = await count();
-  await until('pings to arrive', async () => (await count()) > before + 10, 30_000);
-}
-
-/** The link next to switch `from` that pings to `to` travel. */
-async function busyLink(fabric: FabricLab, from: number, to: number): Promise<readonly [number, number]> {
-  const captures = new Map<readonly [number, number], Capture>();
-  for (const [a, b] of fabric.links) {
-    if (a !== from && b !== from) continue;
-    captures.set([a, b], await fabric.host.capture(linkName(a, b), 'icmp[icmptype] == icmp-echo'));
-  }
-  const { received } = await fabric.station(from).ping(addressOf(to), { count: 3 });
-  if (received === 0) throw new Error(`${from} does not reach ${to}`);
-  let busy: readonly [number, number] | undefined;
-  for (const [link, capture] of captures) if ((await capture.stop()).length > 0) busy = link;
-  if (busy === undefined) throw new Error(`no link of ${from} carries what it sends to ${to}`);
-  return busy;
 }
