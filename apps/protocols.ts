@@ -39,6 +39,7 @@ export const ALL_HOSTS = 0xe0000001;
 /** 224.0.0.13 and ff02::d (RFC 7761, section 4.3). */
 export const ALL_PIM_ROUTERS = 0xe000000d;
 export const ALL_PIM_ROUTERS_IPV6 = (0xff02n << 112n) | 0xdn;
+export const MAC_BROADCAST = 0xffffffffffff;
 /** The bit of a MAC address that makes it one of a group: multicast or broadcast. */
 export const MAC_GROUP_BIT = 0x010000000000;
 /** 01:80:c2:00:00:00 to 0f: what bridges do not forward (IEEE 802.1Q, table 8-1): spanning tree, LLDP, pause, 802.1X. */

@@ -145,6 +145,19 @@ const CAUSES: Readonly<Record<string, Explain>> = {
     },
     'distribution',
   ),
+  'multicast.groups': () => ({
+    cause: 'distribution.stray',
+    text: 'to a multicast group, of a distribution tree that this host is not on',
+  }),
+  // Nobody here wants them: they came for others on the way, or are from this host.
+  'multicast.cluster': () => undefined,
+  'multicast.receivers': () => undefined,
+  'multicast.groups of routers': () => undefined,
+  'multicast.unregistered for routers': () => undefined,
+  'multicast.unregistered': () => ({
+    cause: 'multicast.unregistered',
+    text: 'to a multicast group that nobody has joined',
+  }),
   // The controller has them.
   'membership.uplink': () => undefined,
   'policy.verdicts': (object, _table, names) => RULE_DROPS[names.rule(object)?.action ?? 'gone'],
