@@ -6,7 +6,7 @@ import type {
 } from '../../controller/multicast/types.js';
 import type { Client } from '../client.js';
 import { Exit } from '../exit.js';
-import { plural, table, writeJson, writeLine } from '../output.js';
+import { note, plural, table, writeJson, writeLine } from '../output.js';
 import { treeLines } from '../tree-text.js';
 
 export interface GetMulticastOptions {
@@ -24,12 +24,16 @@ export async function getMulticast(
   const groups = state.groups.filter(({ group }) => names.length === 0 || names.includes(group));
   if (json) writeJson({ ...state, groups });
   else writeLine(multicastText({ ...state, groups }));
+  for (const { host, datapathId, reason } of json ? [] : state.silent) {
+    note(`weft: no counters from the switch of ${host ?? datapathId}: ${reason}`);
+  }
   return Exit.ok;
 }
 
 export function multicastText(state: MulticastState): string {
   const { groups, routers, queriers, problems, floods } = state;
   const parts: string[] = [groups.length === 0 ? 'no groups with receivers' : groupTable(groups)];
+  if (groups.some(({ counters }) => counters !== undefined)) parts.push(counterTable(groups));
   for (const { network, group, distribution } of groups)
     parts.push(...treeText(`${network} ${group}`, distribution));
   for (const { network, distribution } of floods)
@@ -54,6 +58,18 @@ export function multicastText(state: MulticastState): string {
   }
   for (const { message, fix } of problems) parts.push(`${message}\n  fix: ${fix}`);
   return parts.join('\n\n');
+}
+
+function counterTable(groups: readonly MulticastGroupState[]): string {
+  const rows = groups.map(({ network, group, counters }) => [
+    network,
+    group,
+    counters?.sent.packets,
+    counters?.sent.bytes,
+    counters?.received.packets,
+    counters?.received.bytes,
+  ]);
+  return table(['network', 'group', 'sent packets', 'bytes', 'received packets', 'bytes'], rows);
 }
 
 function groupTable(groups: readonly MulticastGroupState[]): string {

@@ -122,8 +122,8 @@ export interface ApiBackend {
   drops(host?: string): Promise<Gathered<DropCounter>>;
   /** Asks the switches what rules and defaults have decided. */
   ruleCounters(): Promise<Gathered<RuleCounters>>;
-  /** What is known of group membership and distribution; of one network, or of all. */
-  multicast(network?: string): Promise<MulticastState>;
+  /** What is known of group membership and distribution; of one network, or of all. `counters`: asks the switches as well. */
+  multicast(network: string | undefined, counters: boolean): Promise<MulticastState>;
   /** Read at every scrape of `/metrics`. */
   metrics(): readonly MetricFamily[];
 }

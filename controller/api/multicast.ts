@@ -21,11 +21,15 @@ export async function multicastRoutes(server: ApiServer, context: ApiContext): P
           network: Type.Optional(
             Type.String({ maxLength: 200, description: 'Only of this network, TENANT/NETWORK' }),
           ),
+          counters: Type.Boolean({
+            default: true,
+            description: 'Asks the switches for counters of the groups',
+          }),
         }),
         response: { 200: MulticastAnswer, ...ERRORS, ...NOT_FOUND },
       },
     },
-    async ({ query: { network } }) => {
+    async ({ query: { network, counters } }) => {
       if (network !== undefined && backend.model.get('Network', network) === undefined) {
         throw new ApiError(404, 'object.not-found', `there is no Network ${network}`, {
           fix: 'networks are named TENANT/NETWORK',
@@ -35,7 +39,7 @@ export async function multicastRoutes(server: ApiServer, context: ApiContext): P
       return await withDeadline(
         config.requestTimeoutMs,
         'reading what groups there are',
-        backend.multicast(network),
+        backend.multicast(network, counters),
       );
     },
   );

@@ -24,6 +24,12 @@ const Distribution = Type.Object(
   { description: 'How copies reach the hosts' },
 );
 
+const count = (description: string) =>
+  Type.Object(
+    { packets: Type.Integer({ minimum: 0 }), bytes: Type.Integer({ minimum: 0 }) },
+    { description },
+  );
+
 const Receiver = Type.Object({
   endpoint: Type.Optional(text('Absent: behind the VLAN uplink of the network')),
   host: Type.Optional(text()),
@@ -48,6 +54,15 @@ export const MulticastAnswer = Type.Object({
       number: Type.Integer({ description: 'By which entries name it' }),
       receivers: Type.Array(Receiver),
       distribution: Distribution,
+      counters: Type.Optional(
+        Type.Object(
+          {
+            sent: count('Packets that endpoints have sent to the group'),
+            received: count('Packets for receivers, counted once for each host that has any'),
+          },
+          { description: 'Since the entries were made' },
+        ),
+      ),
     }),
   ),
   routers: Type.Array(
@@ -69,6 +84,9 @@ export const MulticastAnswer = Type.Object({
     }),
     { description: 'Who asks the receivers of each network' },
   ),
+  silent: Type.Array(Type.Object({ datapathId: text(), host: Type.Optional(text()), reason: text() }), {
+    description: 'Switches that are away or did not answer, whose counters are missing',
+  }),
   problems: Type.Array(
     Type.Object({
       code: text(),

@@ -88,6 +88,7 @@ export class WiredController implements Controller {
     this.#multicast = new MulticastService({
       journal,
       channel,
+      datapaths,
       facts: datapaths.facts,
       schedule: () => {
         this.#settler.schedule();
@@ -213,8 +214,8 @@ export class WiredController implements Controller {
     return await this.#punts.ruleCounters();
   }
 
-  async multicast(network?: string): Promise<MulticastState> {
-    return this.#multicast.state(network);
+  async multicast(network: string | undefined, counters: boolean): Promise<MulticastState> {
+    return await this.#multicast.state(network, counters);
   }
 
   async trace(request: TraceRequest): Promise<TraceReport> {

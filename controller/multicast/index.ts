@@ -1,12 +1,15 @@
 /** Group membership and distribution trees: what is observed becomes facts. See README.md. */
 import type { ChannelListener } from '../channel/index.js';
-import type { FactInputs } from '../datapath/index.js';
+import type { DatapathController, FactInputs } from '../datapath/index.js';
 import type { Logger } from '../log.js';
 import type { MetricFamily } from '../metrics.js';
-import type { DatapathId, DistributionFact, FactChange, NetworkId } from '../model/facts.js';
+import { gather } from '../punt/counters.js';
+import type { Gathered } from '../punt/types.js';
+import type { DistributionFact, FactChange, NetworkId } from '../model/facts.js';
 import type { Journal } from './journal.js';
 import { Liveness } from './liveness.js';
-import { Membership, type MembershipSwitch } from './membership.js';
+import { type CountedGroup, GroupCounterReader, sumByGroup } from './counters.js';
+import { Membership } from './membership.js';
 import { DistributionPlanner, type PlannerSwitches, systemClock } from './planner.js';
 import type { MulticastState } from './types.js';
 import { type WatchedPeer, WatchedPeers } from './watched-peers.js';
@@ -20,9 +23,8 @@ export type AgentState = 'up' | 'disconnected' | 'down';
 export interface MulticastServiceOptions {
   /** Open. Closed with the service. */
   readonly journal: Journal;
-  readonly channel: Pick<ChannelListener, 'onPacketIn' | 'onUp' | 'onDown'> & {
-    readonly sessions: ReadonlyMap<DatapathId, MembershipSwitch>;
-  };
+  readonly channel: Pick<ChannelListener, 'sessions' | 'onPacketIn' | 'onUp' | 'onDown'>;
+  readonly datapaths: Pick<DatapathController, 'status' | 'scopesOf' | 'counters'>;
   /** Inputs that are written here, and by nobody else; ports are read. */
   readonly facts: Pick<FactInputs, 'multicastReceivers' | 'multicastRouters' | 'distributions' | 'ports'>;
   /** Facts have changed: they are derived and sent soon. */
@@ -38,12 +40,15 @@ export interface MulticastServiceOptions {
 export class MulticastService {
   readonly #options: MulticastServiceOptions;
   readonly #membership: Membership;
+  readonly #counters: GroupCounterReader;
   readonly #planner: DistributionPlanner;
   readonly #liveness: Liveness;
   readonly #watched: WatchedPeers;
   /** By watcher: hosts that it said something of. */
   readonly #seen = new Map<string, ReadonlySet<string>>();
   readonly #ending: (() => void)[] = [];
+  /** Of the counters, while it is under way. */
+  #reading: Promise<Gathered<CountedGroup>> | undefined;
 
   constructor(options: MulticastServiceOptions) {
     this.#options = options;
@@ -65,6 +70,7 @@ export class MulticastService {
       logger,
       startMs: leaseMs,
     });
+    this.#counters = new GroupCounterReader(options.datapaths);
     this.#membership = new Membership({
       journal,
       channel,
@@ -123,13 +129,34 @@ export class MulticastService {
     for (const { host, up } of states) this.#liveness.tunnel(watcher, host, up);
   }
 
-  /** What there is. @param only of this network; absent: of all */
-  state(only?: NetworkId): MulticastState {
-    return this.#membership.state(this.#options.facts.distributions, only);
+  /**
+   * What there is.
+   * @param only of this network; absent: of all
+   * @param counters asks the switches as well; those who ask meanwhile get the same answer
+   */
+  async state(only: NetworkId | undefined, counters: boolean): Promise<MulticastState> {
+    const { distributions } = this.#options.facts;
+    if (!counters) return this.#membership.state(distributions, { only });
+    this.#reading ??= this.#readCounters().finally(() => {
+      this.#reading = undefined;
+    });
+    const { items, silent } = await this.#reading;
+    return { ...this.#membership.state(distributions, { only, counters: sumByGroup(items) }), silent };
   }
 
   metrics(): MetricFamily[] {
     return [...this.#membership.metrics(), ...this.#planner.metrics()];
+  }
+
+  async #readCounters(): Promise<Gathered<CountedGroup>> {
+    const { channel, datapaths } = this.#options;
+    const asked = datapaths.status().filter(({ state }) => state !== 'unclaimed');
+    return await gather(
+      asked.map(({ datapathId }) => datapathId),
+      channel.sessions,
+      (datapathId) => this.#membership.hostOf(datapathId),
+      (session) => this.#counters.read(session),
+    );
   }
 
   async close(): Promise<void> {

@@ -25,7 +25,7 @@ import type { ReceiverRecord } from './records.js';
 import { Routers } from './routers.js';
 import { multicastSettingsOf } from '../../apps/multicast/settings.js';
 import { Snooping } from './snooping.js';
-import { multicastState } from './state.js';
+import { multicastState, type StateQuestion } from './state.js';
 import { DEFAULT_TIMING, membershipIntervalMs, querierPresentMs } from './timing.js';
 import type { MulticastProblem, MulticastState } from './types.js';
 
@@ -174,9 +174,13 @@ export class Membership {
     if (receiversChanged || routersChanged) this.#options.schedule();
   }
 
-  /** @param only of this network; absent: of all */
-  state(distributions: Pick<FactInputs['distributions'], 'get'>, only?: NetworkId): MulticastState {
+  hostOf(datapathId: DatapathId): string | undefined {
+    return this.#directory.hostByDatapath(datapathId)?.name;
+  }
+
+  state(distributions: Pick<FactInputs['distributions'], 'get'>, asked: StateQuestion = {}): MulticastState {
     const now = this.#now();
+    const problems = [...this.#limitsHit.values()].filter(({ at }) => now - at < PROBLEM_MS);
     return multicastState(
       {
         directory: this.#directory,
@@ -184,13 +188,10 @@ export class Membership {
         routers: this.#routers,
         elections: this.#elections,
         distributions,
+        problems: problems.map(({ problem }) => problem),
         now,
       },
-      [...this.#limitsHit.values()]
-        .filter(({ at }) => now - at < PROBLEM_MS)
-        .map(({ problem }) => problem)
-        .filter(({ network }) => only === undefined || network === only),
-      only,
+      asked,
     );
   }
 

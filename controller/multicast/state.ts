@@ -10,6 +10,7 @@ import type { Routers } from './routers.js';
 import { multicastSettingsOf } from '../../apps/multicast/settings.js';
 import type {
   DistributionState,
+  GroupCounters,
   MulticastGroupState,
   MulticastProblem,
   MulticastReceiverState,
@@ -23,21 +24,26 @@ export interface StateSources {
   readonly routers: Routers;
   readonly elections: Elections;
   readonly distributions: Pick<FactInputs['distributions'], 'get'>;
+  readonly problems: readonly MulticastProblem[];
   readonly now: number;
 }
 
-/** @param only of this network; absent: of all */
-export function multicastState(
-  sources: StateSources,
-  problems: readonly MulticastProblem[],
-  only?: NetworkId,
-): MulticastState {
+export interface StateQuestion {
+  /** Of this network; absent: of all. */
+  readonly only?: NetworkId | undefined;
+  /** By `<number of network>/<group>`; absent: nobody asks for them. */
+  readonly counters?: ReadonlyMap<string, GroupCounters>;
+}
+
+const NOTHING: GroupCounters = { sent: { packets: 0, bytes: 0 }, received: { packets: 0, bytes: 0 } };
+
+export function multicastState(sources: StateSources, { only, counters }: StateQuestion): MulticastState {
   const { directory, routers, now } = sources;
   const networks = [...directory.networks]
     .filter(({ id }) => only === undefined || id === only)
     .sort((a, b) => (a.id < b.id ? -1 : 1));
   return {
-    groups: groupsOf(sources, only),
+    groups: groupsOf(sources, only, counters),
     routers: [...routers.values()]
       .filter(({ network }) => only === undefined || network === only)
       .map(({ network, address, learnedBy, until }) => ({
@@ -49,14 +55,19 @@ export function multicastState(
     queriers: networks.flatMap((network) =>
       ([4, 6] as const).map((family) => querierOf(sources, network, family)),
     ),
-    problems,
+    problems: sources.problems.filter(({ network }) => only === undefined || network === only),
+    silent: [],
     floods: networks
       .filter(({ encapsulation }) => encapsulation === 'vxlan')
       .map((network) => ({ network: network.id, distribution: distributionOf(sources, network.number) })),
   };
 }
 
-function groupsOf(sources: StateSources, only: NetworkId | undefined): MulticastGroupState[] {
+function groupsOf(
+  sources: StateSources,
+  only: NetworkId | undefined,
+  counters: StateQuestion['counters'],
+): MulticastGroupState[] {
   const groups = new Map<string, Receiver[]>();
   for (const receiver of sources.receivers.values()) {
     if (only !== undefined && receiver.network !== only) continue;
@@ -75,6 +86,7 @@ function groupsOf(sources: StateSources, only: NetworkId | undefined): Multicast
         number: groupNumber,
         receivers: receivers.map((receiver) => receiverState(sources, receiver)).sort(byPlace),
         distribution: distributionOf(sources, networkNumber, group),
+        ...(counters && { counters: counters.get(`${networkNumber}/${groupText(group)}`) ?? NOTHING }),
       };
     });
 }

@@ -10,6 +10,16 @@ export interface MulticastGroupState {
   readonly number: number;
   readonly receivers: readonly MulticastReceiverState[];
   readonly distribution: DistributionState;
+  /** Absent where it was not asked for. */
+  readonly counters?: GroupCounters;
+}
+
+/** Since the entries were made; of the switches that answered. */
+export interface GroupCounters {
+  /** Packets that endpoints have sent to the group. */
+  readonly sent: { readonly packets: number; readonly bytes: number };
+  /** Packets for receivers, counted once for each host that has any. */
+  readonly received: { readonly packets: number; readonly bytes: number };
 }
 
 export interface MulticastReceiverState {
@@ -71,6 +81,12 @@ export interface MulticastState {
   readonly groups: readonly MulticastGroupState[];
   readonly routers: readonly MulticastRouterState[];
   readonly queriers: readonly QuerierState[];
+  /** Switches whose counters are missing. */
+  readonly silent: readonly {
+    readonly datapathId: string;
+    readonly host?: string;
+    readonly reason: string;
+  }[];
   /** Who wants more than it gets; for an hour after it was last tried. */
   readonly problems: readonly MulticastProblem[];
   /** How broadcast, and multicast that is not registered, reaches the hosts of VXLAN networks. */

@@ -41,7 +41,7 @@ async function open(t: Test) {
     onPackets: () => () => undefined,
     drops: async () => ({ items: [], silent: [] }),
     ruleCounters: async () => ({ items: [], silent: [] }),
-    multicast: async () => ({ groups: [], routers: [], queriers: [], problems: [], floods: [] }),
+    multicast: async () => ({ groups: [], routers: [], queriers: [], silent: [], problems: [], floods: [] }),
     metrics: () => [],
   };
   const api = await createApi({

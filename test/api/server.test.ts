@@ -53,7 +53,8 @@ async function api(
       ],
       silent: [{ datapathId: '02', reason: 'it is not connected' }],
     }),
-    multicast: async (network?: string) => ({
+    multicast: async (network: string | undefined, counters: boolean) => ({
+      silent: counters ? [{ datapathId: '02', reason: 'it is not connected' }] : [],
       groups: [
         {
           network: network ?? 'acme/web',
@@ -69,6 +70,9 @@ async function api(
             },
           ],
           distribution: { kind: 'tree', colour: 1, root: 'h1', edges: [['h1', 'h2']] },
+          ...(counters
+            ? { counters: { sent: { packets: 3, bytes: 180 }, received: { packets: 6, bytes: 360 } } }
+            : {}),
         },
       ],
       routers: [],
@@ -272,6 +276,12 @@ t.test('multicast groups, of all networks or of one', async (t) => {
     problems: [{ fix: 'leave' }],
     floods: [{ distribution: { kind: 'replication' } }],
   });
+  t.match((await made.inject('/v1/multicast')).json(), {
+    groups: [{ counters: { sent: { packets: 3 }, received: { bytes: 360 } } }],
+    silent: [{ datapathId: '02' }],
+  });
+  const uncounted = (await made.inject('/v1/multicast?counters=false')).json<{ groups: object[] }>();
+  t.notOk('counters' in uncounted.groups[0]!);
   t.match((await made.inject('/v1/multicast?network=acme/lan')).json(), {
     groups: [{ network: 'acme/lan' }],
   });

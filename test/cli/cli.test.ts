@@ -121,7 +121,8 @@ t.test('multicast: groups, receivers, trees', async (t) => {
   };
   const receiver = { endpoint: 'acme/web/a', host: 'h1', version: 'IGMPv3', secondsLeft: 250 };
   const sources = { mode: 'exclude', addresses: ['10.0.0.1', '10.0.0.2'] };
-  const group = { network: 'acme/web', group: '239.1.1.1', number: 1, distribution: tree };
+  const counters = { sent: { packets: 3, bytes: 180 }, received: { packets: 6, bytes: 360 } };
+  const group = { network: 'acme/web', group: '239.1.1.1', number: 1, distribution: tree, counters };
   const { url, requests } = await answering(t, {
     body: {
       groups: [
@@ -139,6 +140,7 @@ t.test('multicast: groups, receivers, trees', async (t) => {
         { network: 'acme/web', protocol: 'IGMP', querier: 'other', address: '10.0.0.254', secondsLeft: 99 },
         { network: 'acme/web', protocol: 'MLD', querier: 'weft' },
       ],
+      silent: [{ datapathId: '02', host: 'h2', reason: 'it is not connected' }],
       problems: [{ code: 'multicast.limit.x', network: 'acme/web', message: 'too many', fix: 'leave some' }],
       floods: [{ network: 'acme/web', distribution: { kind: 'replication' } }],
     },
@@ -150,6 +152,8 @@ t.test('multicast: groups, receivers, trees', async (t) => {
   t.match(lines, { 1: 'acme/web 239.1.1.1 acme/web/a h1 IGMPv3 exclude 10.0.0.1 10.0.0.2 250s' });
   t.match(lines, { 2: 'acme/web 239.1.1.1 uplink - IGMPv2 all 9s' });
   t.match(run.out, 'tree, colour 2, 4 hosts\n  h2\n  ├─ h1\n  │  └─ h3\n  └─ h10\n');
+  t.match(run.out, /acme\/web +239\.1\.1\.1 +3 +180 +6 +360\n/);
+  t.match(run.error, /no counters from the switch of h2: it is not connected/);
   t.match(run.out, 'too many\n  fix: leave some\n');
   t.match(run.out, /acme\/web +MLD +weft +-/);
   const one = await weft(url, 'get', 'multicast', 'ff05::1', '--json');

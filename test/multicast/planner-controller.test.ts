@@ -61,7 +61,7 @@ async function plug(t: Test, { openflow, hub }: TestController, number: number):
 }
 
 const broadcast = async ({ controller }: TestController): Promise<DistributionState | undefined> =>
-  (await controller.multicast('acme/web')).floods[0]?.distribution;
+  (await controller.multicast('acme/web', false)).floods[0]?.distribution;
 
 /** Waits for a tree of these hosts that is not being changed. */
 function treeOf(running: TestController, hosts: readonly string[]): Promise<DistributionState> {
