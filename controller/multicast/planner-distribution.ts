@@ -53,6 +53,8 @@ export interface DistributionEnvironment {
   silentOfAll(): Promise<readonly number[]>;
   /** These hosts did not acknowledge: from now on they are lost, until they have acknowledged everything. */
   lose(hosts: readonly number[]): void;
+  /** `update` is to be called soon. */
+  again(): void;
   /** Runs once, after that time. */
   after(milliseconds: number, run: () => void): void;
   /** Senders have changed. */
@@ -156,8 +158,14 @@ export class Distribution {
   async #prepare(next: Standing): Promise<void> {
     const silent = await this.environment.silent(next.members);
     if (this.#ended || this.#preparing !== next) return;
-    if (silent.length > 0) this.environment.lose(silent);
-    else await this.#commit(next);
+    if (silent.length === 0) {
+      await this.#commit(next);
+      return;
+    }
+    this.#preparing = undefined;
+    this.#write();
+    this.environment.lose(silent);
+    this.environment.again();
   }
 
   /** Has senders use another tree, or none, after that is written down: a process that starts anew must know which colours are in use. */

@@ -34,12 +34,23 @@ export interface UsableHostsOptions {
 /** How long a switch may take to acknowledge before its host is left out. */
 const PATIENCE_MS = 3_000;
 
+/** Why a host is left out. */
+interface Token {
+  /** It has not been seen before, rather than lost. */
+  readonly strange: boolean;
+}
+
+/** A host that could be on a tree: it has a switch and a tunnel address. */
+export function isCapable(host: HostFact | undefined): host is HostFact {
+  return host?.datapathId !== undefined && (host.vtepIpv4 ?? host.vtepIpv6) !== undefined;
+}
+
 export class UsableHosts {
   readonly #options: UsableHostsOptions;
   /** Names of hosts. */
   readonly #down = new Set<string>();
   /** Hosts by name that are left out until they have acknowledged everything, each with what waits for that. */
-  readonly #leftOut = new Map<string, object>();
+  readonly #leftOut = new Map<string, Token>();
   /** Who waits for the switch of a host, by name of the host. */
   readonly #waits = new Map<string, Set<AbortController>>();
   #asking: Promise<readonly number[]> | undefined;
@@ -50,9 +61,21 @@ export class UsableHosts {
     this.#options = options;
   }
 
-  isUsable(host: HostFact | undefined): boolean {
-    if (host?.datapathId === undefined || (host.vtepIpv4 ?? host.vtepIpv6) === undefined) return false;
-    return !this.#down.has(host.name) && !this.#leftOut.has(host.name);
+  isUsable(host: HostFact | undefined): host is HostFact {
+    return isCapable(host) && !this.#down.has(host.name) && !this.#leftOut.has(host.name);
+  }
+
+  /** Whether all hosts can be used, some, or none: then it is more likely that the controller is cut off from them than that they are all down. */
+  get reach(): 'all' | 'some' | 'none' {
+    let usable = false;
+    let lost = false;
+    for (const host of this.#options.sets.hosts()) {
+      if (!isCapable(host) || this.#leftOut.get(host.name)?.strange === true) continue;
+      if (this.isUsable(host)) usable = true;
+      else lost = true;
+      if (usable && lost) return 'some';
+    }
+    return lost ? 'none' : 'all';
   }
 
   setDown(host: string, down: boolean): void {
@@ -73,7 +96,7 @@ export class UsableHosts {
     if (this.#options.sets.host(host)?.datapathId === datapathId) return;
     this.#leftOut.delete(host);
     this.#giveUp(host);
-    if (datapathId !== undefined && strange) this.#leaveOut(host);
+    if (datapathId !== undefined && strange) this.#leaveOut(host, true);
     else this.#options.changed(host);
   }
 
@@ -135,16 +158,16 @@ export class UsableHosts {
     return [...this.#options.sets.hosts()].filter((host) => this.isUsable(host)).map(({ number }) => number);
   }
 
-  #leaveOut(host: string): void {
+  #leaveOut(host: string, strange = false): void {
     if (this.#leftOut.has(host) || this.#down.has(host)) return;
     this.#giveUp(host);
-    const token = {};
+    const token: Token = { strange };
     this.#leftOut.set(host, token);
     this.#options.changed(host);
     void this.#takeBack(host, token);
   }
 
-  async #takeBack(host: string, token: object): Promise<void> {
+  async #takeBack(host: string, token: Token): Promise<void> {
     const { changed, sets } = this.#options;
     for (let complete = false; !complete; ) {
       await this.#settle();

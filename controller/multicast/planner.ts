@@ -16,7 +16,7 @@ import {
   type DistributionRecord,
   type Wanted,
 } from './planner-distribution.js';
-import { type PlannerLogger, type PlannerSwitches, UsableHosts } from './planner-hosts.js';
+import { isCapable, type PlannerLogger, type PlannerSwitches, UsableHosts } from './planner-hosts.js';
 import { parseRecord, serializeRecord } from './planner-record.js';
 import { type Audience, type AudienceChange, MemberSets } from './planner-sets.js';
 
@@ -59,6 +59,10 @@ export class DistributionPlanner {
   readonly #dirty = new Map<string, Audience>();
   readonly #timers = new Set<() => void>();
   #begun = false;
+  /** No host could be reached, and they are not all back. */
+  #cutOff = false;
+  #stopHold: (() => void) | undefined;
+  readonly #waiting: (() => void)[] = [];
   #closed = false;
   #changes = 0;
   #moved = 0;
@@ -140,6 +144,7 @@ export class DistributionPlanner {
     for (const cancel of this.#timers) cancel();
     this.#timers.clear();
     this.#hosts.close();
+    this.#release();
   }
 
   #begin(): void {
@@ -185,14 +190,47 @@ export class DistributionPlanner {
 
   /** Together with what else changes in this turn of the event loop, and after what is resumed. */
   #touch(audience: Audience): void {
-    if (this.#dirty.size === 0) queueMicrotask(() => this.#update());
+    if (this.#dirty.size === 0 || this.#cutOff) queueMicrotask(() => this.#update());
     this.#dirty.set(`${audience.network} ${audience.group ?? ''}`, audience);
   }
 
   #update(): void {
+    if (this.#isCutOff()) return;
     const dirty = [...this.#dirty.values()];
     this.#dirty.clear();
     if (!this.#closed) for (const audience of dirty) this.#updateOne(audience);
+  }
+
+  /**
+   * While no host can be reached nothing is changed, and after that for the time of a lease, or until all are back: hosts that forward as they did are not to
+   * come back one by one to trees that were changed without them.
+   */
+  #isCutOff(): boolean {
+    const { reach } = this.#hosts;
+    if (reach === 'all') this.#release();
+    else if (reach === 'none') {
+      this.#cutOff = true;
+      this.#stopHold?.();
+      this.#stopHold = undefined;
+    } else if (this.#cutOff) this.#stopHold ??= this.#after(this.#options.startMs, () => this.#release(true));
+    return this.#cutOff;
+  }
+
+  #release(now = false): void {
+    this.#stopHold?.();
+    this.#stopHold = undefined;
+    this.#cutOff = false;
+    for (const released of this.#waiting.splice(0)) released();
+    if (now) this.#update();
+  }
+
+  /** Asks again where in the meantime nobody could be reached. */
+  async #silentOfAll(): Promise<readonly number[]> {
+    for (;;) {
+      if (this.#isCutOff()) await new Promise<void>((resolve) => this.#waiting.push(resolve));
+      const silent = await this.#hosts.silentOfAll();
+      if (this.#closed || !this.#isCutOff()) return silent;
+    }
   }
 
   #updateOne(audience: Audience): void {
@@ -200,6 +238,8 @@ export class DistributionPlanner {
     if (network === undefined) return; // forgotten already, or its fact is still to come
     const key = keyOf(network.number, audience.group);
     if (this.#resumed.has(key)) return; // later
+    const hosts = this.#hostsOf(audience);
+    if (hosts.length > 0 && !hosts.some((host) => this.#hosts.isUsable(host))) return; // when one is back
     let distribution = this.#distributions.get(key);
     if (distribution === undefined) {
       if (this.#wanted(key, false) === undefined) return;
@@ -229,6 +269,7 @@ export class DistributionPlanner {
         if (fact === undefined) distributions.delete(key);
         else distributions.set(key, fact);
       },
+      again: () => this.#touchKey(key),
       finished: () => void this.#distributions.delete(key),
       record: (written) => {
         if (written === undefined) journal.delete(RECORD_PREFIX + key);
@@ -236,7 +277,7 @@ export class DistributionPlanner {
       },
       flush: () => journal.flush(),
       silent: (hosts) => this.#hosts.silent(hosts),
-      silentOfAll: () => this.#hosts.silentOfAll(),
+      silentOfAll: () => this.#silentOfAll(),
       lose: (hosts) => this.#hosts.lose(hosts),
       after: (milliseconds, run) => this.#after(milliseconds, run),
       changed: (before, after) => this.#changed(key, before, after),
@@ -251,18 +292,18 @@ export class DistributionPlanner {
     if (network.tag >= 2 ** COLOUR_BIT) return undefined;
     const { degree, headEndLimit } = multicastSettingsOf(network);
     const audience: Audience = { network: network.id, ...(group === undefined ? {} : { group }) };
-    const members: number[] = [];
-    const families = new Set<Family>();
-    for (const name of this.#sets.members(audience)) {
-      const host = this.#sets.host(name);
-      if (host === undefined || !this.#hosts.isUsable(host)) continue;
-      members.push(host.number);
-      families.add(familyOf(host));
-    }
+    const hosts = this.#hostsOf(audience);
+    // Hosts that are lost count: they may be back soon, and the others are not to change to and fro because of them.
+    if (hosts.length <= (inTree ? returnLimit(headEndLimit) : headEndLimit)) return undefined;
+    const families = new Set(hosts.map(familyOf));
     // Any two members may become neighbours.
     if (families.has('ipv4') && families.has('ipv6')) return undefined;
-    if (members.length <= (inTree ? returnLimit(headEndLimit) : headEndLimit)) return undefined;
-    return { members: members.sort((a, b) => a - b), degree };
+    const members = hosts.filter((host) => this.#hosts.isUsable(host)).map(({ number }) => number);
+    return members.length === 0 ? undefined : { members: members.sort((a, b) => a - b), degree };
+  }
+
+  #hostsOf(audience: Audience): HostFact[] {
+    return [...this.#sets.members(audience)].map((name) => this.#sets.host(name)).filter(isCapable);
   }
 
   #networkOf(number: number): NetworkFact | undefined {

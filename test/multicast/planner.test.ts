@@ -233,6 +233,37 @@ t.test('a host that is up again is taken in when its switch has acknowledged', a
   t.strictSame(treeMembers(rig.fact), range(1, 12));
 });
 
+t.test('a controller that is cut off from all hosts changes nothing before they are back', async (t) => {
+  const rig = new PlannerRig(12);
+  rig.join(...range(1, 12));
+  await rig.quiet();
+  const before = rig.fact;
+  for (const host of range(1, 12)) {
+    rig.network.connect(host, false);
+    rig.planner.hostDown(`h${host}`, true);
+  }
+  await rig.quiet();
+  t.strictSame(rig.fact, before);
+  for (const host of range(1, 11)) {
+    rig.network.connect(host, true);
+    rig.planner.hostDown(`h${host}`, false);
+    await rig.turn();
+    rig.network.takeAll();
+    await rig.turn();
+    t.strictSame(rig.fact, before);
+  }
+  rig.clock.advance(14_999);
+  await rig.turn();
+  t.strictSame(rig.fact, before, 'the last one has the time of a lease');
+  rig.clock.advance(1);
+  await rig.quiet();
+  t.strictSame(treeMembers(rig.fact), range(1, 11));
+  rig.network.connect(12, true);
+  rig.planner.hostDown('h12', false);
+  await rig.quiet();
+  t.strictSame(treeMembers(rig.fact), range(1, 12));
+});
+
 t.test('after a start switches have the time of a lease to come back', async (t) => {
   const rig = new PlannerRig(20);
   rig.join(...range(1, 10));
