@@ -468,14 +468,19 @@ t.test('counters of a group: what endpoints sent, what came to hosts with receiv
     packetCount: BigInt(packets),
     byteCount: BigInt(packets * 100),
   });
-  const to = (address: number, mask?: number): Match => [
-    R.network.match(1),
+  // As switches tell it: network and origin are parts of one register.
+  const register = (origin: number): Match =>
+    origin === 0
+      ? [R.network.match(1)]
+      : [oxm(F.reg0, 1 + origin * 2 ** R.origin.offset, 0xff_ffff + 3 * 2 ** R.origin.offset)];
+  const to = (address: number, mask?: number, origin = 0): Match => [
+    ...register(origin),
     oxm(F.eth_type, 0x0800),
     mask === undefined ? oxm(F.ipv4_dst, address) : oxm(F.ipv4_dst, address, mask),
   ];
   const entries = [
-    entry(T.multicast, [...to(G.address), R.origin.match(Origin.local)], 1),
-    entry(T.multicast, [...to(G.address), R.origin.match(Origin.tunnel)], 10),
+    entry(T.multicast, to(G.address, undefined, Origin.local), 1),
+    entry(T.multicast, to(G.address, undefined, Origin.tunnel), 10),
     entry(T.multicast, to(0xe0000000, 0xf0000000), 100),
     entry(T.multicast_local, to(G.address), 1_000),
     entry(T.multicast_local, [...to(G.address), oxm(F.ipv4_src, S1)], 2_000),
