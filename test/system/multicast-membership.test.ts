@@ -356,6 +356,45 @@ t.test('a flood of reports does not starve the controller', async (t) => {
   await other.stop('SIGKILL');
 });
 
+t.test('packets to a group are counted where they are sent and where receivers are', async (t) => {
+  const address = '239.6.6.6';
+  const receivers = [await join('web/a', address), await join('web/b', address)];
+  const program = `
+import socket
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+s.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_TTL, 4)
+s.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, b'eth0')
+for _ in range(5): s.sendto(b'x' * 100, ('${address}', 9000))
+`;
+  const counted = async () => {
+    const { groups, silent } = await controller.request<MulticastState>(
+      'GET',
+      '/v1/multicast?network=acme/web',
+    );
+    return { silent, counters: groups.find(({ group }) => group === address)?.counters };
+  };
+  await until(`${address} to be a group of two`, async () => {
+    const lines = (await known()).filter((line) => line.includes(address));
+    return lines.length === 2 && (await counted()).counters !== undefined;
+  });
+  await controller.settled(names);
+  const { namespace } = members.get('web/c')!;
+  // One has to come through: Open vSwitch may take a moment for the first.
+  await until(
+    'packets in the counters',
+    async () => {
+      await namespace.exec(['/usr/bin/python3', '-c', program]);
+      const { counters } = await counted();
+      return counters !== undefined && counters.sent.packets >= 5 && counters.received.packets >= 10;
+    },
+    LONG,
+  );
+  const { counters, silent } = await counted();
+  t.strictSame(silent, []);
+  t.ok(counters!.received.packets <= 2 * counters!.sent.packets, 'once for each of two hosts');
+  for (const receiver of receivers) await receiver.stop('SIGKILL');
+});
+
 t.test('weft get multicast', async (t) => {
   const argv = [WEFT, 'get', 'multicast', '--network', 'acme/web', '--server', controller.url];
   const { stdout } = await promisify(execFile)(process.execPath, argv, {
