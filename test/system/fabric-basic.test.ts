@@ -48,6 +48,10 @@ t.test('a fabric of four switches with loops', async (t) => {
     floodsOnce(t, fabric, 'before'),
   );
 
+  await t.test('so does one with a tag, which it keeps, on the tree of its VLAN', async (t) => {
+    for (const vlan of [5, 6]) await floodsOnce(t, fabric, `vlan ${vlan}`, [vlan]);
+  });
+
   await t.test('switches give entries back as they were asked for', async (t) => {
     const since = Date.now();
     await until(
@@ -88,7 +92,7 @@ t.test('a fabric of four switches with loops', async (t) => {
   });
 
   await t.test('known pairs need no controller, nor does the way around a link that fails', async (t) => {
-    await fabric.running.controller.stop();
+    await fabric.running.stop();
     const reach = async (from: number, to: number): Promise<void> => {
       const { received } = await fabric.station(from).ping(addressOf(to), { count: 1, timeoutMs: 3_000 });
       t.equal(received, 1, `${from} to ${to}`);
@@ -97,16 +101,38 @@ t.test('a fabric of four switches with loops', async (t) => {
     await fabric.host(1).ip(`link set ${linkName(1, 2)} down`);
     await reach(1, 2);
     await reach(2, 1);
+    await fabric.host(1).ip(`link set ${linkName(1, 2)} up`);
+  });
+
+  await t.test('a controller that starts again finds everything out anew', async (t) => {
+    const count = 600;
+    const ping = fabric
+      .station(1)
+      .ping(addressOf(3), { count, intervalMs: PING_INTERVAL_MS, timeoutMs: 2_000 });
+    await fabric.delivered(3);
+    await fabric.restart();
+    const { received, sent } = await ping;
+    t.comment(`restart of the controller: ${sent - received} of ${sent} lost`);
+    t.ok(sent - received < sent, 'it goes on');
+    for (const [from, to] of pairs) {
+      const { received } = await fabric.station(from).ping(addressOf(to), { count: 2, timeoutMs: 3_000 });
+      t.equal(received, 2, `${from} to ${to}`);
+    }
   });
 });
 
 /** Frames of one station to all, counted everywhere. Waits until the tree spans. */
-async function floodsOnce(t: Test, fabric: FabricLab, text: string): Promise<void> {
+async function floodsOnce(
+  t: Test,
+  fabric: FabricLab,
+  text: string,
+  tags: readonly number[] = [],
+): Promise<void> {
   const addresses = { source: macOf(1), destination: BROADCAST };
   const frame = (what: string): Uint8Array =>
-    udpFrame(addresses, { sourceIp: 0x0a090001, destinationIp: 0xffffffff, text: what });
+    udpFrame(addresses, { sourceIp: 0x0a090001, destinationIp: 0xffffffff, text: what }, tags);
   const others = fabric.stations.slice(1);
-  const filter = 'udp and ether broadcast';
+  const filter = tags.length === 0 ? 'udp and ether broadcast' : `vlan ${tags[0]} and ether broadcast`;
   const captures = new Map<string, Capture>();
   for (const station of others) captures.set(station.name, await station.capture(station.interface, filter));
   for (const [a, b] of fabric.links) {

@@ -29,7 +29,9 @@ export class FabricLab {
     readonly lab: Lab,
     /** Where each switch is, from switch 1. */
     private readonly hosts: readonly LabHost[],
-    readonly running: TestController,
+    /** The controller, as it was started last. */
+    public running: TestController,
+    private readonly restarted: () => Promise<TestController>,
     readonly links: readonly (readonly [number, number])[],
     /** Each at the switch of its number, from 1. */
     readonly stations: readonly LabEndpoint[],
@@ -54,6 +56,8 @@ export class FabricLab {
       mkdirSync(folder, { recursive: true });
       const anyPort = `${lab.managementAddress}:0`;
       const running = await startController(folder, { openflow: anyPort, hub: anyPort }, settings);
+      const again = { openflow: formatAddress(running.openflow), hub: anyPort };
+      const restarted = () => startController(folder, again, settings);
       const hosts = numbers.map((number) => lab.host(apart ? `f${number}` : 'f'));
       const hostOf = (number: number): LabHost => hosts[number - 1] as LabHost;
       for (const [a, b] of links) {
@@ -89,7 +93,7 @@ export class FabricLab {
         });
         stations.push(station);
       }
-      const fabric = new FabricLab(lab, hosts, running, links, stations);
+      const fabric = new FabricLab(lab, hosts, running, restarted, links, stations);
       await fabric.found(2 * links.length, switches);
       return fabric;
     } catch (error) {
@@ -101,6 +105,13 @@ export class FabricLab {
   async stop(): Promise<void> {
     await this.running.stop();
     await this.lab.destroy();
+  }
+
+  /** Starts the controller again, which was stopped; resolves when everything has been found out again. */
+  async restart(): Promise<void> {
+    this.running = await this.restarted();
+    const ports = 2 * this.links.length;
+    await this.found(ports, this.stations.length);
   }
 
   /** The host of a switch. */
