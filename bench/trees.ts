@@ -4,6 +4,9 @@
  *
  * The bench fails when a packet does not reach each host exactly once.
  */
+import { apps, pipeline } from '../apps/index.js';
+import { Numbering } from '../controller/channel/index.js';
+import { DatapathController } from '../controller/datapath/controller.js';
 import {
   distributionTree,
   movedEdges,
@@ -12,7 +15,7 @@ import {
   type Edge,
   type Tree,
 } from '../controller/trees/index.js';
-import { PlannerRig, range } from '../test/multicast/planner-rig.js';
+import { endpointChange, hostFact, NETWORK, PlannerRig, range } from '../test/multicast/planner-rig.js';
 import { SimulatedNetwork } from '../test/multicast/simulated-network.js';
 import { compare, inTurn, type Result } from './harness.js';
 
@@ -84,6 +87,30 @@ function moved(
   return sum / changes;
 }
 
+/** Flow entries of each host's switch, with one endpoint of the network on each. */
+function flowEntries(count: number, tree?: Tree): readonly number[] {
+  const datapaths = new DatapathController({ pipeline, apps, numbering: new Numbering() });
+  const { facts } = datapaths;
+  facts.tenants.set('acme', { name: 'acme', number: 1 });
+  facts.networks.set(NETWORK.id, { ...NETWORK, number: 1 });
+  for (const number of range(1, count)) {
+    const host = hostFact(number);
+    facts.hosts.set(host.name, host);
+    const endpoint = endpointChange(number, true);
+    if (endpoint.kind === 'endpoint' && endpoint.value !== undefined)
+      facts.endpoints.set(endpoint.key, endpoint.value);
+  }
+  if (tree !== undefined)
+    facts.distributions.set('1', { network: 1, trees: [{ ...tree, colour: 1 }], sending: 1 });
+  datapaths.settle();
+  const held = range(1, count).map(
+    (number) =>
+      [...datapaths.desired(hostFact(number).datapathId ?? '')].filter(({ kind }) => kind === 'flow').length,
+  );
+  datapaths.close();
+  return held;
+}
+
 function milliseconds(times: number, work: () => unknown): number {
   const start = performance.now();
   for (let time = 0; time < times; time++) work();
@@ -122,6 +149,9 @@ async function ofSize(count: number, rounds: number): Promise<Result[]> {
     better: 'lower',
   });
   const relays = trees.map((tree) => [...neighbours(tree).values()].map((of) => of.length));
+  const tree = treeOf(members, 1);
+  const replicating = flowEntries(count);
+  const relaying = flowEntries(count, tree).map((held, index) => held - (replicating[index] ?? 0));
   const seconds = await inTurn(rounds, {
     tree: () => milliseconds(10, () => treeOf(members, 1)),
     heap: () => milliseconds(10, () => heap(members)),
@@ -156,6 +186,14 @@ async function ofSize(count: number, rounds: number): Promise<Result[]> {
       value: moved(members, 64, (of) => treeOf(of, 1)),
       peer: HEAP,
       peerValue: moved(members, 64, heap),
+      better: 'lower',
+    },
+    {
+      name: `entries of the fullest switch for the tree, ${count} hosts`,
+      unit: 'entries',
+      value: Math.max(...relaying),
+      peer: 'all entries without it',
+      peerValue: Math.max(...replicating),
       better: 'lower',
     },
     compare(`a tree computed, ${count} hosts`, 'ms', seconds.tree, HEAP, seconds.heap, { better: 'lower' }),
