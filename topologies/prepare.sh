@@ -3,8 +3,9 @@
 #
 #   weft_prepare build         what `weft controller` needs: npm packages and compiled code
 #   weft_prepare agent         that, and what `weft agent` and the namespace lab need: Open vSwitch, iproute2, …
-#   weft_prepare unit          that, and tap's test class
-#   weft_prepare test          that, and what the system tests need: mininet, etcd, tshark, …
+#   weft_prepare mininet       that, and mininet
+#   weft_prepare unit          what `build` gives, and tap's test class
+#   weft_prepare test          all of that, and what the system tests need: mininet, etcd, tshark, …
 
 weft_say() { printf 'weft: %s\n' "$*" >&2; }
 weft_fail() {
@@ -24,8 +25,11 @@ weft_agent_needs='
   ps            procps
   tcpdump       tcpdump
 '
-weft_test_needs="$weft_agent_needs"'
+weft_mininet_needs="$weft_agent_needs"'
   mn            mininet
+  iperf         iperf
+'
+weft_test_needs="$weft_mininet_needs"'
   etcd          etcd-server
   etcdctl       etcd-client
   tshark        tshark
@@ -108,6 +112,7 @@ weft_prepare() {
   weft_node || return 1
   case $1 in
     agent) weft_packages "$weft_agent_needs" || return 1 ;;
+    mininet) weft_packages "$weft_mininet_needs" || return 1 ;;
     test) weft_packages "$weft_test_needs" || return 1 ;;
   esac
   weft_npm && weft_build || return 1
