@@ -317,6 +317,31 @@ t.test('groups that nobody has joined, groups of a link, and routers', (t) => {
   t.end();
 });
 
+t.test('a receiver under policy is judged for its copy, and for nobody else', (t) => {
+  const desired = groupWorld(2, 4, 'vxlan');
+  const { facts } = desired;
+  for (const endpoint of [2, 3, 4]) setReceiver(facts, GROUP4, { endpoint, sources: [] });
+  const ids = { tenant: 'acme', number: 1 };
+  facts.tenants.set('acme', { name: 'acme', number: 1 });
+  facts.policies.set('acme/shut', { ...ids, id: 'acme/shut', name: 'shut', tier: 1, defaultIn: 'deny' });
+  facts.groups.set('acme/shut', {
+    ...ids,
+    id: 'acme/shut',
+    name: 'shut',
+    endpoints: [`${WEB}/e2`, `${WEB}/e3`],
+    networks: [],
+    policies: ['acme/shut'],
+  });
+  settle(desired);
+  checkTables(desired, 2);
+  t.strictSame(places(new SoftwareFabric(desired).send('h1', 1, packetTo(GROUP4, 1))), ['h2/4']);
+  facts.policies.set('acme/shut', { ...ids, id: 'acme/shut', name: 'shut', tier: 1, defaultIn: 'allow' });
+  settle(desired);
+  const sent = new SoftwareFabric(desired).send('h1', 1, packetTo(GROUP4, 1));
+  t.strictSame(places(sent), ['h1/3', 'h2/2', 'h2/4']);
+  t.end();
+});
+
 t.test('a coloured copy that is not for this host goes nowhere', (t) => {
   const desired = spread(3);
   const tree = treeOf([1, 2], 2, 2);

@@ -21,7 +21,8 @@ export class BridgedLab {
 
   private constructor(
     readonly lab: Lab,
-    readonly running: TestController,
+    private controller: TestController,
+    private readonly folder: string,
   ) {
     this.#heartbeat = setInterval(() => {
       for (const { peer, epoch } of this.#agents.values()) {
@@ -37,7 +38,7 @@ export class BridgedLab {
       mkdirSync(folder, { recursive: true });
       const anyPort = `${lab.managementAddress}:0`;
       const running = await startController(folder, { openflow: anyPort, hub: anyPort });
-      const bridged = new BridgedLab(lab, running);
+      const bridged = new BridgedLab(lab, running, folder);
       await running.controller.model.apply(intents, { mode: 'add' });
       const openflow = `tcp:${formatAddress(running.openflow)}`;
       for (const agent of await Promise.all(
@@ -46,9 +47,7 @@ export class BridgedLab {
         bridged.#agents.set(agent.host.name, agent);
         await agent.register(running.hub);
       }
-      const inSync = () =>
-        running.controller.status().datapaths.filter(({ state }) => state === 'in-sync').length === hosts;
-      await until('all switches', inSync, LONG);
+      await bridged.inSync();
       return bridged;
     } catch (error) {
       await lab.destroy();
@@ -56,10 +55,32 @@ export class BridgedLab {
     }
   }
 
+  get running(): TestController {
+    return this.controller;
+  }
+
+  /** Stops the controller, waits for `meanwhile`, and starts it again where it was. */
+  async restartController(meanwhile: () => Promise<unknown>): Promise<void> {
+    const { openflow, hub } = this.controller;
+    await this.controller.stop();
+    await meanwhile();
+    const listen = { openflow: formatAddress(openflow), hub: formatAddress(hub) };
+    this.controller = await startController(this.folder, listen);
+    await Promise.all([...this.#agents.values()].map((agent) => agent.register(hub)));
+    await this.inSync();
+  }
+
+  private async inSync(): Promise<void> {
+    const all = () =>
+      this.controller.controller.status().datapaths.filter(({ state }) => state === 'in-sync').length ===
+      this.#agents.size;
+    await until('all switches', all, LONG);
+  }
+
   async stop(): Promise<void> {
     clearInterval(this.#heartbeat);
     for (const agent of this.#agents.values()) agent.peer?.close('test over');
-    await this.running.stop();
+    await this.controller.stop();
     await this.lab.destroy();
   }
 

@@ -30,6 +30,7 @@ t.teardown(() => bridged.stop());
 const idOf = (name: Name): string => `acme/web/${name}`;
 for (const [name, host] of Object.entries(PLACES)) await bridged.attach(`acme/web/${name}`, host);
 for (const host of ['h1', 'h2', 'h3']) await bridged.attach(`acme/far/${host}`, host);
+await Promise.all([...bridged.lab.hosts.values()].map((host) => host.learnTunnelPeers()));
 
 /** Sends `<name>-<number>;` until it is killed, 200 each second. */
 const STREAM = `
@@ -129,7 +130,10 @@ t.test(
       for (const name of NAMES) {
         t.strictSame(faults(counts(watch, name, `from-${sender}`), 0, 19), [], `from ${sender} at ${name}`);
       }
-      const copies = ['h1', 'h2', 'h3', 'h4'].map((host) => vnisFrom(watch, host, `from-${sender}-000007;`));
+      const text = `from-${sender}-000007;`;
+      const found = () => ['h1', 'h2', 'h3', 'h4'].map((host) => vnisFrom(watch, host, text));
+      await until('the copies in the underlay', () => found().flat().length >= 3, LONG);
+      const copies = found();
       t.equal(copies.flat().length, 3, 'three edges');
       t.ok(Math.max(...copies.map(({ length }) => length)) <= 2);
       t.equal(new Set(copies.flat()).size, 1, 'one colour');
@@ -150,6 +154,7 @@ t.test('a VNI without room for colours: replicated by the sender', async (t) => 
   await bridged.endpoint('acme/far/h1').send('eth0', [bridged.broadcastFrame('acme/far/h1', text)]);
   await watch.arrival(text, ['acme/far/h2', 'acme/far/h3']);
   await bridged.fence(watch, ['acme/far/h1']);
+  await until('both copies', () => vnisFrom(watch, 'h1', text).length >= 2, LONG);
   t.strictSame(vnisFrom(watch, 'h1', text), [LARGE_VNI, LARGE_VNI]);
   t.equal(watch.at('acme/far/h2', text).length, 1);
   t.strictSame(
@@ -202,5 +207,48 @@ t.test('a group: joins and leaves during a stream cost nobody else a packet', as
   t.ok(lastOf(atD) < left, 'd gets none after it left');
   await stream.stop('SIGKILL');
   for (const daemon of receivers.values()) await daemon.stop('SIGKILL');
+  await watch.stop();
+});
+
+t.test('the controller restarts during a stream: no packet lost, none twice', async (t) => {
+  const watch = await bridged.watch();
+  const stream = python('a', STREAM, '255.255.255.255', 'restart');
+  const others: readonly Name[] = ['b', 'c', 'd', 'e'];
+  const first = await sentTo(watch, 'a', 'restart', 20);
+  await bridged.restartController(async () => {
+    await sentTo(watch, 'a', 'restart', first + 100);
+  });
+  const last = await sentTo(watch, 'a', 'restart', lastOf(counts(watch, 'a', 'restart')) + 400);
+  await arrived(watch, others, 'restart', last);
+  for (const name of others) t.strictSame(faults(counts(watch, name, 'restart'), first, last), [], name);
+  await stream.stop('SIGKILL');
+  await watch.stop();
+});
+
+t.test('a host that relays is killed during a stream: the others have it back soon', async (t) => {
+  const watch = await bridged.watch();
+  const stream = python('a', STREAM, '255.255.255.255', 'killed');
+  const first = await sentTo(watch, 'a', 'killed', 100);
+  const text = `killed-${String(first - 20).padStart(6, '0')};`;
+  const relay = await until(
+    'a host to relay',
+    () => ['h2', 'h3', 'h4'].find((host) => vnisFrom(watch, host, text).length > 0),
+    LONG,
+  );
+  const { host, peer } = bridged.agent(relay);
+  await host.stopOvs('SIGKILL');
+  peer?.close('killed');
+  const others = NAMES.filter((name) => name !== 'a' && PLACES[name] !== relay);
+  const from = lastOf(counts(watch, 'a', 'killed'));
+  await arrived(watch, others, 'killed', from + 300);
+  const last = from + 300;
+  for (const name of others) {
+    const seen = counts(watch, name, 'killed');
+    const missing = faults(seen, first, last);
+    t.comment(`${name}: ${missing.length * 5} ms without the stream after ${relay} was killed`);
+    t.equal([...seen.values()].filter((copies) => copies > 1).length, 0, `${name}: none twice`);
+    t.ok(missing.length < 1000, `${name}: back in less than 5 s`);
+  }
+  await stream.stop('SIGKILL');
   await watch.stop();
 });
