@@ -117,11 +117,24 @@ export class LabNamespace {
     return pingResult(result);
   }
 
-  /** Capture frames on an interface (both directions), resolved once tcpdump listens. `filter` is a pcap filter. */
+  /** Capture frames on an interface (both directions; the first 4,096 bytes of each), resolved once tcpdump listens. `filter` is a pcap filter. */
   async capture(interfaceName: string, filter = ''): Promise<Capture> {
     const name = `capture-${interfaceName}-${++captures}`;
     const file = join(this.directory, `${this.name}-${name}.pcap`);
-    const argv = ['tcpdump', '-Z', 'root', '-U', '--immediate-mode', '-i', interfaceName, '-w', file];
+    // In immediate mode the kernel's ring has a slot of the snapshot length for each frame: with the defaults eight, and a burst is lost.
+    const ring = ['-s', '4096', '-B', '16384'];
+    const argv = [
+      'tcpdump',
+      '-Z',
+      'root',
+      '-U',
+      '--immediate-mode',
+      ...ring,
+      '-i',
+      interfaceName,
+      '-w',
+      file,
+    ];
     const daemon = this.spawn(name, filter === '' ? argv : [...argv, filter]);
     await until(`tcpdump on ${this.name}/${interfaceName}`, () => {
       const log = daemon.log();
