@@ -12,6 +12,7 @@ export function addCompletion(program: Program): void {
       for (const word of KIND_WORDS) complete(word, '');
       if (name !== 'get') return;
       complete('drops', 'what switches have dropped, and why');
+      complete('fabric', 'switches, ports, links and stations');
       complete('multicast', 'groups, receivers, routers and trees');
     });
   }

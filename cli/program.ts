@@ -135,10 +135,13 @@ export function buildProgram(end: (exit: Exit) => void): Program {
     .command('get')
     .description(
       'list objects with their allocated values; drops: what switches have dropped, and why; ' +
-        'multicast: groups, receivers, routers and trees',
+        'multicast: groups, receivers, routers and trees; fabric: switches, ports, links and stations',
     )
-    .argument('<kind>', `one of ${KIND_WORDS.join(', ')}, all, drops, or multicast`)
-    .argument('[names...]', 'only these; of drops: hosts or endpoints; of multicast: addresses of groups')
+    .argument('<kind>', `one of ${KIND_WORDS.join(', ')}, all, drops, multicast, or fabric`)
+    .argument(
+      '[names...]',
+      'only these; of drops: hosts or endpoints; of multicast: addresses of groups; of fabric: datapath ids',
+    )
     .option('-t, --tenant <NAME>', 'only those of this tenant')
     .option('--network <NAME>', 'multicast: only of this network, TENANT/NETWORK')
     .option('--yaml', 'write intents that can be applied again', false)
@@ -150,6 +153,11 @@ export function buildProgram(end: (exit: Exit) => void): Program {
       if (kind === 'drops') {
         const { getDrops } = await packets();
         end(await getDrops(new Client(options.server), names, options));
+        return;
+      }
+      if (kind === 'fabric') {
+        const { getFabric } = await import('./commands/fabric.js');
+        end(await getFabric(new Client(options.server), names, options));
         return;
       }
       if (kind === 'multicast') {

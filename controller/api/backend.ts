@@ -1,6 +1,7 @@
 /**
  * What the HTTP API needs of the controller. `controller/main` hands it in; tests hand in parts of it.
  */
+import type { FabricReport } from '../fabric/types.js';
 import type { MetricFamily } from '../metrics.js';
 import type { Model } from '../model/types.js';
 import type { MulticastState } from '../multicast/types.js';
@@ -124,6 +125,8 @@ export interface ApiBackend {
   ruleCounters(): Promise<Gathered<RuleCounters>>;
   /** What is known of group membership and distribution; of one network, or of all. `counters`: asks the switches as well. */
   multicast(network: string | undefined, counters: boolean): Promise<MulticastState>;
+  /** What has been found out about the switches that no agent claims. */
+  fabric(): FabricReport;
   /** Read at every scrape of `/metrics`. */
   metrics(): readonly MetricFamily[];
 }

@@ -24,6 +24,7 @@ import { Stations } from './stations.js';
 import { type FabricSession, type PortChange, Switches, type SwitchState } from './switches.js';
 import type { FabricEvent, FabricReport } from './types.js';
 
+export { EMPTY_FABRIC } from './report.js';
 export type { Clock } from './clock.js';
 export type { FabricSettings } from './settings.js';
 export type { FabricSession } from './switches.js';

@@ -5,6 +5,26 @@ import type { Stations } from './stations.js';
 import type { Switches } from './switches.js';
 import type { FabricPort, FabricReport, FabricStation, FabricSwitch } from './types.js';
 
+/** Of a controller that has no fabric. */
+export const EMPTY_FABRIC: FabricReport = {
+  switches: [],
+  ports: [],
+  links: [],
+  stations: [],
+  probes: { sent: 0, accepted: 0, foreign: 0, forged: 0, replayed: 0, reflected: 0 },
+  learning: {
+    learned: 0,
+    moved: 0,
+    aged: 0,
+    reinjected: 0,
+    invalidSource: 0,
+    overPortLimit: 0,
+    overTotalLimit: 0,
+    flapping: 0,
+    notEdge: 0,
+  },
+};
+
 /** @param now of the clock of `Station.lastSeen` */
 export function reportOn(
   switches: Switches,

@@ -13,6 +13,7 @@ import type { Model } from '../model/types.js';
 import { type AgentState, type Journal, MulticastService, type MulticastState } from '../multicast/index.js';
 import type { DropCounter, Gathered, PacketListener, PuntService, RuleCounters } from '../punt/index.js';
 import { log, tellDatapathEvent, tellHubEvent } from './events.js';
+import { EMPTY_FABRIC, type FabricReport } from '../fabric/index.js';
 import { Fabric } from './fabric.js';
 import { controllerMetrics } from './metrics.js';
 import { writeFacts } from './model-facts.js';
@@ -216,6 +217,10 @@ export class WiredController implements Controller {
 
   async multicast(network: string | undefined, counters: boolean): Promise<MulticastState> {
     return await this.#multicast.state(network, counters);
+  }
+
+  fabric(): FabricReport {
+    return this.#fabric?.service.report() ?? EMPTY_FABRIC;
   }
 
   async trace(request: TraceRequest): Promise<TraceReport> {

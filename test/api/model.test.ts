@@ -15,6 +15,7 @@ import { createLog } from '../../controller/log.js';
 import { createMetrics } from '../../controller/metrics.js';
 import { Model } from '../../controller/model/index.js';
 import { LevelStore } from '../../controller/store/level.js';
+import { fabricReport } from '../support/fabric-report.js';
 
 const folder = mkdtempSync(join(tmpdir(), 'weft-api-'));
 t.teardown(() => rmSync(folder, { recursive: true, force: true }));
@@ -41,6 +42,7 @@ async function open(t: Test) {
     onPackets: () => () => undefined,
     drops: async () => ({ items: [], silent: [] }),
     ruleCounters: async () => ({ items: [], silent: [] }),
+    fabric: () => fabricReport,
     multicast: async () => ({ groups: [], routers: [], queriers: [], silent: [], problems: [], floods: [] }),
     metrics: () => [],
   };

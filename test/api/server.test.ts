@@ -9,6 +9,7 @@ import { createLog } from '../../controller/log.js';
 import { createMetrics } from '../../controller/metrics.js';
 import { type ApplyResult, type Model, ModelError } from '../../controller/model/types.js';
 import { acceptingServers } from '../support/accepting-servers.js';
+import { fabricReport } from '../support/fabric-report.js';
 
 const applied: ApplyResult = { changes: [], warnings: [], dryRun: false };
 const overlap = new ModelError([
@@ -53,6 +54,7 @@ async function api(
       ],
       silent: [{ datapathId: '02', reason: 'it is not connected' }],
     }),
+    fabric: () => fabricReport,
     multicast: async (network: string | undefined, counters: boolean) => ({
       silent: counters ? [{ datapathId: '02', reason: 'it is not connected' }] : [],
       groups: [
@@ -286,6 +288,11 @@ t.test('multicast groups, of all networks or of one', async (t) => {
     groups: [{ network: 'acme/lan' }],
   });
   t.match((await made.inject('/v1/multicast?network=no/net')).json(), { code: 'object.not-found' });
+});
+
+t.test('the fabric, nothing of it left out', async (t) => {
+  const { made } = await api(t, {});
+  t.same((await made.inject('/v1/fabric')).json(), fabricReport);
 });
 
 t.test('health, readiness, metrics, log levels, documentation', async (t) => {

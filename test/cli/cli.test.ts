@@ -8,6 +8,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import { outdatedPages } from '../../docs/generate.js';
+import { fabricReport } from '../support/fabric-report.js';
 
 interface Run {
   readonly exit: number;
@@ -158,6 +159,34 @@ t.test('multicast: groups, receivers, trees', async (t) => {
   t.match(run.out, /acme\/web +MLD +weft +-/);
   const one = await weft(url, 'get', 'multicast', 'ff05::1', '--json');
   t.match(JSON.parse(one.out), { groups: { length: 1, 0: { group: 'ff05::1' } } });
+});
+
+t.test('fabric: switches, ports with their roles, links, stations', async (t) => {
+  const { url, requests } = await answering(t, { body: fabricReport });
+  const run = await weft(url, 'get', 'fabric');
+  t.equal(run.exit, 0, run.error);
+  t.equal(requests[0]?.url.pathname, '/v1/fabric');
+  const lines = run.out.replaceAll(/ +/g, ' ').split('\n');
+  for (const line of [
+    '00000000000000b2 away 1 1 0',
+    '00000000000000a1 1 a-1 link 00000000000000b2/1 - -',
+    '00000000000000a1 2 a-2 edge - 1 -',
+    '00000000000000a1 3 a-3 unknown - - one direction only',
+    '00000000000000a1/1 00000000000000b2/1',
+    '3 probes that this controller has not sent',
+    '2 frames of stations that were too many to be learned',
+  ]) {
+    t.ok(lines.includes(line), `${line}\n${lines.join('\n')}`);
+  }
+  t.match(run.out, /02:02:0a:00:00:01 +7 +00000000000000a1 +2 +\d+s ago +2/);
+  t.same(JSON.parse((await weft(url, 'get', 'fabric', '--json')).out), fabricReport);
+  const one = JSON.parse((await weft(url, 'get', 'fabric', 'b2', '--json')).out) as typeof fabricReport;
+  t.match(one, {
+    switches: { length: 1 },
+    ports: { length: 1 },
+    links: { length: 1 },
+    stations: { length: 0 },
+  });
 });
 
 t.test('describe network: how its broadcast travels', async (t) => {
