@@ -16,6 +16,7 @@ const BENCHMARKS: Readonly<Record<string, () => Promise<Benchmark>>> = {
   'fabric-packet-in': () => import('./fabric-packet-in.js'),
   hub: () => import('./hub.js'),
   install: () => import('./install.js'),
+  'multicast-join': () => import('./multicast-join.js'),
   'policy-rule': () => import('./policy-rule.js'),
   'policy-growth': () => import('./policy-growth.js'),
   'policy-throughput': () => import('./policy-throughput.js'),
