@@ -133,8 +133,8 @@ t.test('a rule that goes cuts its connections and nothing else; when it comes ba
 
   await model.apply([policy(web, ...rest)], { mode: 'add' });
   await bridgedInSync();
-  // The datapath goes through the flows it has cached after the switch has acknowledged (docs/policy.md).
-  await talking(10, WEB);
+  // The datapath goes through the flows it has cached after the switch has acknowledged (docs/policy.md): until it has.
+  await Promise.all([...bridged.lab.hosts.values()].map((host) => host.appctl('revalidator/wait')));
   const cut = talks.map(({ talk }) => answers(talk));
   await talking(50, WEB);
   for (const [i, { talk, port }] of talks.entries()) {
