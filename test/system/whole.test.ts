@@ -36,7 +36,10 @@ t.test('the processes together', async (t) => {
     agents.set(host.name, await spawnAgent(lab, host, options));
     await controller.settled([host.name]);
   };
+  // The userspace datapath loses the packet by which it learns of a tunnel's peer.
+  const learnPeers = () => Promise.all([...lab.hosts.values()].map((host) => host.learnTunnelPeers()));
   await Promise.all([...lab.hosts.values()].map(join));
+  await learnPeers();
 
   const agentOf = (host: string): SpawnedAgent => {
     const agent = agents.get(host);
@@ -70,6 +73,7 @@ t.test('the processes together', async (t) => {
       'every tenant reaches its own',
     );
     await join(await lab.addHost({ name: 'h3' }));
+    await learnPeers();
     const late = await attach('h3', 'acme', 'late');
     t.equal(addressOf(late), '10.1.1.3');
     t.same(await Promise.all([reaches(a, late), reaches(late, b)]), [true, true]);
