@@ -13,7 +13,7 @@ weft_fail() {
   return 1
 }
 
-# "<how to see that it is there> <Debian package>": a command's name, or python:<module>.
+# "<how to see that it is there> <Debian package>": a command's name, python:<module>, or file:<path>.
 weft_agent_needs='
   ovs-vswitchd  openvswitch-switch
   ovsdb-server  openvswitch-switch
@@ -35,6 +35,13 @@ weft_test_needs="$weft_mininet_needs"'
   tshark        tshark
   iperf3        iperf3
   fuser         psmisc
+  dockerd       docker.io
+  podman        podman
+  runc          runc
+  conmon        conmon
+  busybox       busybox-static
+  udhcpc        udhcpc
+  file:/usr/lib/cni/bridge  containernetworking-plugins
   python:scapy  python3-scapy
   python:os_ken python3-os-ken
 '
@@ -46,6 +53,7 @@ export PATH
 weft_has() {
   case $1 in
     python:*) /usr/bin/python3 -c "import importlib.util as u, sys; sys.exit(u.find_spec('${1#python:}') is None)" 2>/dev/null ;;
+    file:*) [ -e "${1#file:}" ] ;;
     *) command -v "$1" >/dev/null 2>&1 ;;
   esac
 }
