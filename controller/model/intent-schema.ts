@@ -33,6 +33,13 @@ export const reference = (description: string, example?: string) =>
 export const text = (description: string, example: string, options: object = {}) =>
   Type.String({ description, examples: [example], ...options });
 
+/** The member `owner` of objects that something else than people may declare. */
+export const owner = () =>
+  reference(
+    'What keeps the object in step with another system, such as `kubernetes`. A request that names another owner, or none, cannot change it, and `replace` leaves it alone. Default: people',
+    'kubernetes',
+  );
+
 /** One of several words. */
 export const oneOf = <const T extends readonly string[]>(
   words: T,

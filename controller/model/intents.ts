@@ -3,7 +3,7 @@
  * docs/intents.md are all made from. One object is `{kind, name, …}`; a file holds any number of objects of any kinds.
  */
 import Type, { type Static, type TSchema } from 'typebox';
-import { closed, name, oneOf, reference, text } from './intent-schema.js';
+import { closed, name, oneOf, owner, reference, text } from './intent-schema.js';
 import {
   AddressSetIntent,
   GroupIntent,
@@ -81,6 +81,7 @@ export const TenantIntent = Type.Object(
         'What endpoints may send and receive where no rule and no default of a policy decides. Default: allow',
       ),
     ),
+    owner: Type.Optional(owner()),
   },
   { ...closed, title: 'Tenant', description: 'Owns networks and the pools they are allocated from.' },
 );
@@ -189,6 +190,7 @@ export const NetworkIntent = Type.Object(
         { ...closed, description: 'How broadcast and multicast are delivered' },
       ),
     ),
+    owner: Type.Optional(owner()),
   },
   { ...closed, title: 'Network', description: 'One broadcast domain with its tag and its subnets.' },
 );
@@ -232,6 +234,7 @@ export const EndpointIntent = Type.Object(
     ),
     ports: Type.Optional(NamedPorts),
     qos: Type.Optional(profileReference("QosProfile. Default: its group's, or its network's")),
+    owner: Type.Optional(owner()),
   },
   {
     ...closed,

@@ -1,6 +1,7 @@
 /** The model, put together: intents and what agents say, validated, allocated, kept in the store, told as facts. */
 import type { Store } from '../store/store.js';
 import { applyOperation, checkObjects, removeOperation } from './apply/index.js';
+import { objectsOfOwner } from './apply/owners.js';
 import { TABLE_OF_KIND } from './apply/plan.js';
 import type { EndpointId, FactChange, NetworkId } from './facts.js';
 import { intentJsonSchema, type IntentObject, type Kind } from './intents.js';
@@ -112,6 +113,14 @@ export class Model implements ModelInterface {
     return entries
       .sort(([left], [right]) => (left < right ? -1 : 1))
       .map(([id, record]) => viewOf(state, this.#defaults, kind, id, record));
+  }
+
+  declared<K extends Kind>(kind: K, name: string): ObjectViews[K]['spec'] | undefined {
+    return this.#writer.state.get(TABLE_OF_KIND[kind], name)?.spec as ObjectViews[K]['spec'] | undefined;
+  }
+
+  ownedBy(owner: string): readonly ObjectRef[] {
+    return objectsOfOwner(this.#writer.state, owner);
   }
 
   claimHost(claim: HostClaim): Promise<ObjectViews['Host']> {

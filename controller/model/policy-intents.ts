@@ -11,6 +11,7 @@ import {
   name,
   NAME_PATTERN,
   oneOf,
+  owner,
   PORT_NAME_PATTERN,
   reference,
   text,
@@ -97,6 +98,7 @@ export const GroupIntent = Type.Object(
     selector: Type.Optional(Selector),
     policies: Type.Optional(names('Policies that the members are subject to', 'web')),
     qos: Type.Optional(profileReference('QosProfile of members that have none of their own')),
+    owner: Type.Optional(owner()),
   },
   {
     ...closed,
@@ -294,6 +296,7 @@ export const PolicyIntent = Type.Object(
       ),
     ),
     defaultOut: Type.Optional(action('The same for connections from its subjects')),
+    owner: Type.Optional(owner()),
     rules: Type.Optional(
       Type.Array(PolicyRule, {
         maxItems: MAX_ITEMS,

@@ -22,6 +22,7 @@ message TenantSpec {
   optional string vnis = 7;
   optional bool overlapping_subnets = 8;
   optional string default_action = 9;
+  optional string owner = 10;
 }
 message Tenant {
   optional uint32 schema_version = 1;
@@ -59,6 +60,7 @@ message NetworkSpec {
   optional bool uplink_hand_off = 8;
   optional string qos = 9;
   optional MulticastSettings multicast = 10;
+  optional string owner = 11;
 }
 message Network {
   optional uint32 schema_version = 1;
@@ -86,6 +88,7 @@ message EndpointSpec {
   optional string host = 4;
   optional string attach_uuid = 5;
   optional Traits traits = 6;
+  optional string owner = 7;
 }
 message Endpoint {
   optional uint32 schema_version = 1;
@@ -166,6 +169,7 @@ message Group {
   optional Selector selector = 7;
   repeated string policies = 8;
   optional string qos = 9;
+  optional string owner = 10;
 }
 
 message AddressSet {
@@ -191,6 +195,7 @@ message Policy {
   optional string tier = 5;
   optional string default_in = 6;
   optional string default_out = 7;
+  optional string owner = 8;
 }
 
 message Peer {

@@ -422,6 +422,10 @@ export interface Model {
   get<K extends Kind>(kind: K, name: string): ObjectViews[K] | undefined;
   /** Ordered by name. */
   list<K extends Kind>(kind: K, filter?: { readonly tenant?: string }): readonly ObjectViews[K][];
+  /** What the intent of an object says, without what a view works out; costs nothing. A policy's is without its rules. */
+  declared<K extends Kind>(kind: K, name: string): ObjectViews[K]['spec'] | undefined;
+  /** Everything whose intent names this owner; looks through all objects. */
+  ownedBy(owner: string): readonly ObjectRef[];
 
   claimHost(claim: HostClaim): Promise<ObjectViews['Host']>;
   /** Finds or allocates. Rejects with `network.unknown` while the network has not arrived. */

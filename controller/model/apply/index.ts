@@ -7,6 +7,7 @@ import { applyEndpoints } from './endpoints.js';
 import { applyAddressSets, applyGroups, applyPolicies, applyTiers, warnOfUnknownMembers } from './groups.js';
 import { applyBindings, applyHosts, warnOfUnknownHosts } from './hosts.js';
 import { applyNetworks } from './networks.js';
+import { checkOwners, warnOfOwners } from './owners.js';
 import { Plan } from './plan.js';
 import { applyProfiles } from './profiles.js';
 import { removeNamed, removeUnwanted } from './remove.js';
@@ -47,6 +48,7 @@ export function applyOperation(
 ): Omit<ApplyResult, 'dryRun'> {
   const plan = new Plan(state, defaults, objects);
   for (const problem of problems) plan.problems.add(problem);
+  checkOwners(plan);
   if (mode === 'replace') removeUnwanted(plan, { keepApart });
   applyTenants(plan);
   applyHosts(plan);
@@ -77,6 +79,7 @@ export function removeOperation(
 ): Omit<ApplyResult, 'dryRun'> {
   const plan = new Plan(state, defaults, []);
   for (const problem of problems) plan.problems.add(problem);
+  warnOfOwners(plan, refs);
   removeNamed(plan, refs, cascade);
   plan.problems.throwErrors();
   return { changes: plan.changes(), warnings: plan.problems.warnings };

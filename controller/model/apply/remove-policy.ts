@@ -7,6 +7,7 @@ import { enumerate } from '../problems.js';
 import { type Named, NUMBERED, type UserTable } from '../policy-indexes.js';
 import type { Traits } from '../records.js';
 import type { ObjectRef } from '../types.js';
+import { ownerOf } from './owners.js';
 import { type Plan, TABLE_OF_KIND } from './plan.js';
 import { wordOf } from './references.js';
 import { removeRule } from './rules.js';
@@ -38,7 +39,8 @@ export function removeUnwantedPolicy(plan: Plan): void {
   for (const kind of POLICY_KINDS) {
     if (kind === 'Rule') continue;
     const table = TABLE_OF_KIND[kind];
-    for (const id of [...state.ids(table)].filter((one) => !wanted[kind].has(one)).sort()) {
+    const isUnwanted = (id: string) => !wanted[kind].has(id) && ownerOf(state, kind, id) === undefined;
+    for (const id of [...state.ids(table)].filter(isUnwanted).sort()) {
       plan.watch(kind, id);
       state.set(table, id, undefined);
       if (kind === 'Group' || kind === 'QosProfile') forget(plan, { table: TABLE_OF_KIND[kind], id });

@@ -4,6 +4,7 @@ import { enumerate } from '../problems.js';
 import { unplace } from '../runtime/location.js';
 import type { ObjectRef } from '../types.js';
 import { removeHostIntent } from './hosts.js';
+import { keptForOwner } from './owners.js';
 import { type Plan, TABLE_OF_KIND } from './plan.js';
 import { wordOf } from './references.js';
 import {
@@ -37,19 +38,24 @@ export function removeTenant(plan: Plan, id: string): void {
   plan.forgetPools(id);
 }
 
-/** `replace`: everything that is declared and not wanted goes. Dynamic endpoints go only with their network. */
+/**
+ * `replace`: everything that is declared and not wanted goes, but for what is another owner's and what that needs. Dynamic endpoints go
+ * only with their network.
+ */
 export function removeUnwanted(plan: Plan, options: { keepApart: boolean }): void {
   const { state, wanted } = plan;
+  const kept = keptForOwner(state);
   const unwanted = (
     table: 'tenant' | 'network' | 'endpoint' | 'binding' | 'host',
     objects: ReadonlyMap<string, unknown>,
-  ) => [...state.ids(table)].filter((id) => !objects.has(id)).sort();
+  ) => [...state.ids(table)].filter((id) => !objects.has(id) && !kept(table, id)).sort();
   if (!options.keepApart) for (const id of unwanted('binding', wanted.HostBinding)) removeBinding(plan, id);
   const lost: string[] = [];
   for (const id of unwanted('endpoint', wanted.Endpoint)) {
     const record = state.get('endpoint', id);
     if (record?.dynamic === true) {
-      if (wanted.Network.has(`${record.spec.tenant}/${record.spec.network}`)) continue;
+      const network = `${record.spec.tenant}/${record.spec.network}`;
+      if (wanted.Network.has(network) || kept('network', network)) continue;
       lost.push(id);
     }
     removeEndpoint(plan, id);

@@ -5,6 +5,7 @@
 import type { PolicyIntent } from '../intents.js';
 import type { RuleRecord } from '../records.js';
 import { setRecord } from './groups.js';
+import { ownerOf } from './owners.js';
 import type { Plan } from './plan.js';
 import { checkReference } from './references.js';
 import { type CheckedRule, checkRule, type WantedRule } from './rule-check.js';
@@ -35,11 +36,14 @@ export function applyRules(plan: Plan, mode: 'add' | 'replace'): void {
   if (mode === 'replace') {
     const policies = new Set(byPolicy.keys());
     for (const [id, { spec }] of plan.state.entries('rule'))
-      if (!policies.has(`${spec.tenant}/${spec.policy}`)) unwanted.push(id);
+      if (!policies.has(policyOf(spec)) && ownerOf(plan.state, 'Policy', policyOf(spec)) === undefined)
+        unwanted.push(id);
   }
   // After the new ones, which get other numbers: what is counted for a number is never of two rules.
   for (const id of unwanted.sort()) removeRule(plan, id);
 }
+
+const policyOf = ({ tenant, policy }: { tenant: string; policy: string }): string => `${tenant}/${policy}`;
 
 export function removeRule(plan: Plan, id: string): void {
   plan.watch('Rule', id);
