@@ -74,6 +74,9 @@ const rooms = {
       'controller/model/facts.ts',
     ],
   },
+  'controller/kubernetes': {
+    ours: ['controller/model', 'controller/config', 'controller/log.ts', 'controller/metrics.ts'],
+  },
   'controller/hub': { ours: ['rpc', 'controller/model', 'controller/log.ts'] },
   'controller/api': {
     ours: [
@@ -85,6 +88,7 @@ const rooms = {
       'controller/punt/types.ts',
       'controller/multicast/types.ts',
       'controller/fabric/types.ts',
+      'controller/kubernetes/types.ts',
     ],
   },
   controller: { ours: ['ofproto', 'rpc', 'apps', 'controller'] },

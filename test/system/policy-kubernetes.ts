@@ -1,10 +1,13 @@
 /**
- * NetworkPolicies of Kubernetes in Weft's intents, and the well-known lists of cases: the recipes that everybody copies
+ * NetworkPolicies of Kubernetes, and the well-known lists of cases: the recipes that everybody copies
  * (github.com/ahmetb/kubernetes-network-policy-recipes, by their numbers) and the conformance tests (test/e2e/network/netpol).
  *
- * A cluster is a tenant, a pod an endpoint. Labels of its namespace are labels of the endpoint (here `ns`). A NetworkPolicy is a policy that
+ * The intents of a case are what `controller/kubernetes` makes of its NetworkPolicies. `networkPolicies` says the same by hand, for
+ * test/kubernetes to compare: labels of a namespace are there labels of the endpoint (`ns`), and a NetworkPolicy is a policy that
  * denies by default in the directions it is about, and a group of the pods that it selects; what it selects as peers are groups.
  */
+import { networkPolicyIntents } from '../../controller/kubernetes/network-policies.js';
+import { readObject } from '../../controller/kubernetes/read.js';
 import type { PeerIntent, RuleIntent, SelectorIntent } from '../policy-truth/evaluator.js';
 import { type TruthCase, web } from './policy-cases.js';
 import { type Case, echo, sctp, tcp, udp } from './policy-support.js';
@@ -25,7 +28,7 @@ interface KubernetesRule {
   }[];
 }
 
-interface NetworkPolicy {
+export interface NetworkPolicy {
   /** Where the policy and the pods it selects are. */
   readonly namespace: string;
   readonly podSelector: SelectorIntent;
@@ -39,7 +42,7 @@ const both = (a: SelectorIntent = {}, b: SelectorIntent = {}): SelectorIntent =>
   matchExpressions: [...(a.matchExpressions ?? []), ...(b.matchExpressions ?? [])],
 });
 
-/** Weft's objects for NetworkPolicies. */
+/** Weft's objects for NetworkPolicies, written by hand. */
 export function networkPolicies(...policies: readonly NetworkPolicy[]): Case {
   return policies.flatMap((policy, index) => {
     const name = `np${index}`;
@@ -94,6 +97,38 @@ export function networkPolicies(...policies: readonly NetworkPolicy[]): Case {
   });
 }
 
+/** The objects that the API has for them. */
+export const objectsOf = (policies: readonly NetworkPolicy[]): readonly object[] =>
+  policies.map(({ namespace, ...spec }, index) => ({
+    apiVersion: 'networking.k8s.io/v1',
+    kind: 'NetworkPolicy',
+    metadata: { namespace, name: `np${index}` },
+    spec: {
+      ...spec,
+      policyTypes: [
+        ...(spec.ingress === undefined ? [] : ['Ingress']),
+        ...(spec.egress === undefined ? [] : ['Egress']),
+      ],
+    },
+  }));
+
+/** What the watcher declares for them in a tenant. */
+export function translated(objects: readonly object[], tenant: string): Case {
+  const intents = objects.flatMap((object) => {
+    const fact = readObject('networkpolicies', object);
+    return fact === undefined ? [] : networkPolicyIntents(fact, tenant);
+  });
+  // Without an owner: tests make them, and replace what they have made.
+  return intents.map(({ ...intent }) => {
+    delete (intent as { owner?: string }).owner;
+    return intent as unknown as Case[number];
+  });
+}
+
+export interface KubernetesCase extends TruthCase {
+  readonly policies: readonly NetworkPolicy[];
+}
+
 const all: SelectorIntent = {};
 const pod = (...names: readonly string[]): SelectorIntent =>
   names.length === 1
@@ -111,9 +146,10 @@ const kubernetes = (
   policies: readonly NetworkPolicy[],
   says: TruthCase['says'],
   services: TruthCase['services'] = [tcp(80), tcp(81), udp(53)],
-): TruthCase => ({
+): KubernetesCase => ({
   name: `Kubernetes: ${name}`,
-  intents: networkPolicies(...policies),
+  policies,
+  intents: translated(objectsOf(policies), tenant),
   services,
   says,
   among: [web],
@@ -123,7 +159,7 @@ const kubernetes = (
 const x = { namespace: 'x', podSelector: pod('a') };
 const everyone = { namespace: 'x', podSelector: all };
 
-export const kubernetesCases: readonly TruthCase[] = [
+export const kubernetesCases: readonly KubernetesCase[] = [
   kubernetes('01 deny all traffic to an application', [{ ...x, ingress: [] }], {
     'b1 a1 tcp/80': 'deny',
     'a2 a1 tcp/80': 'deny',
@@ -320,7 +356,7 @@ export const kubernetesCases: readonly TruthCase[] = [
           {
             to: [
               { ipBlock: { cidr: '10.1.1.0/24', except: ['10.1.1.5/32', '10.1.1.8/30'] } },
-              { ipBlock: { cidr: 'fd00:1::/64', except: ['fd00:1::4'] } },
+              { ipBlock: { cidr: 'fd00:1::/64', except: ['fd00:1::4/128'] } },
             ],
           },
         ],

@@ -3,6 +3,7 @@
  * the same names, addresses and MAC addresses; a VLAN network with an unmanaged neighbour. What is applied is judged by the naive
  * evaluator and by packets.
  */
+import { endpointLabels } from '../../controller/kubernetes/labels.js';
 import type { IntentObject } from '../../controller/model/index.js';
 import type { LabNamespace } from '../../topologies/lab/index.js';
 import {
@@ -42,7 +43,8 @@ const network = (
 
 /**
  * Names of endpoints in the web network: the letter is the group, the digit the host. As in the conformance tests of Kubernetes the letters
- * are namespaces x, y, z (label `ns`), the digits pods a, b, c (label `pod`), and each serves two named ports.
+ * are namespaces x, y, z (label `ns`), the digits pods a, b, c (label `pod`), and each serves two named ports. They have the labels that
+ * `controller/kubernetes` gives to endpoints of pods, too.
  */
 export const WEB = ['a1', 'a2', 'a3', 'b1', 'b2', 'b3', 'c1', 'c2', 'c3'] as const;
 export const RIVAL = ['a1', 'b2', 'c3'] as const;
@@ -60,10 +62,11 @@ const PLACES: readonly string[] = [
   ...LAN.map((name) => `acme/lan/${name}`),
 ];
 
-const labelsOf = (name: string): Readonly<Record<string, string>> => ({
-  ns: { a: 'x', b: 'y', c: 'z' }[name[0] ?? ''] ?? 'lan',
-  pod: { '1': 'a', '2': 'b', '3': 'c' }[name[1] ?? ''] ?? '',
-});
+const labelsOf = (name: string): Readonly<Record<string, string>> => {
+  const ns = { a: 'x', b: 'y', c: 'z' }[name[0] ?? ''] ?? 'lan';
+  const labels = { ns, pod: { '1': 'a', '2': 'b', '3': 'c' }[name[1] ?? ''] ?? '' };
+  return { ...labels, ...endpointLabels({ namespace: ns, labels: { pod: labels.pod } }, { ns }) };
+};
 
 /** What stays, whatever the policies: networks and endpoints, these in the order in which they get their addresses. */
 export const GROUND: readonly Intent[] = [
