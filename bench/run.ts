@@ -21,6 +21,7 @@ const BENCHMARKS: Readonly<Record<string, () => Promise<Benchmark>>> = {
   'policy-growth': () => import('./policy-growth.js'),
   'policy-throughput': () => import('./policy-throughput.js'),
   resync: () => import('./resync.js'),
+  storm: () => import('./storm.js'),
   trees: () => import('./trees.js'),
 };
 

@@ -130,9 +130,18 @@ export class WeftProcess {
     );
   }
 
-  async residentKilobytes(): Promise<number> {
+  /** Now, and the most since the start. */
+  async residentKilobytes(what: 'VmRSS' | 'VmHWM' = 'VmRSS'): Promise<number> {
     const status = await readFile(`/proc/${this.daemon.pid}/status`, 'utf8');
-    return Number(/VmRSS:\s+(\d+) kB/.exec(status)?.[1]);
+    return Number(new RegExp(`${what}:\\s+(\\d+) kB`).exec(status)?.[1]);
+  }
+
+  /** Milliseconds of processor time that the process has used, of itself and of the kernel for it. */
+  async processorTime(): Promise<number> {
+    const stat = await readFile(`/proc/${this.daemon.pid}/stat`, 'utf8');
+    // Fields 14 and 15 of proc(5), after the name in parentheses, which may contain spaces; in ticks of 10 ms.
+    const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+    return 10 * (Number(fields[11]) + Number(fields[12]));
   }
 
   /** Ends the process, and leaves its store until {@link stop}. */

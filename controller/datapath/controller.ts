@@ -188,6 +188,16 @@ export class DatapathController {
     }
   }
 
+  /** What {@link waitForSync} waits for is so already. */
+  isInSync(datapathId: DatapathId): boolean {
+    return this.#datapaths.get(datapathId)?.decided === true;
+  }
+
+  /** The state in {@link statusOf} by itself, which costs nothing. */
+  stateOf(datapathId: DatapathId): DatapathStatus['state'] | undefined {
+    return this.#datapaths.get(datapathId)?.state;
+  }
+
   /** Of every switch that is connected, was, or is claimed, by datapath id. */
   status(): DatapathStatus[] {
     const ids = new Set([...this.#datapaths.keys(), ...this.#desired.scopes.datapaths]);

@@ -91,6 +91,11 @@ export class DatapathSync {
     return this.#refusals.size > 0 ? 'degraded' : 'in-sync';
   }
 
+  /** Nothing that is desired waits or is on its way: {@link fence} would settle at once. */
+  get decided(): boolean {
+    return this.#mode === 'live' && this.#inFlight.size === 0 && this.#backlog.size === 0 && !this.#failed;
+  }
+
   status(): DatapathStatus {
     const scopes = [...this.environment.scopes.subscriptions(this.datapathId)];
     return {

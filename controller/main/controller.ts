@@ -94,7 +94,10 @@ export class WiredController implements Controller {
       schedule: () => {
         this.#settler.schedule();
       },
-      switches: this.#switches(),
+      switches: {
+        ...this.#switches(),
+        isInSync: (datapathId) => this.#datapaths.isInSync(datapathId),
+      },
       leaseMs: options.config.hub.leaseMs,
       onPeers: (host) => {
         this.#hub.peersChanged(host);
@@ -297,7 +300,7 @@ export class WiredController implements Controller {
     return {
       settle: () => this.#settler.settle(),
       connection: (datapathId) => {
-        const state = this.#datapaths.statusOf(datapathId)?.state ?? 'disconnected';
+        const state = this.#datapaths.stateOf(datapathId) ?? 'disconnected';
         if (state === 'disconnected') return 'disconnected';
         return state === 'reading' || state === 'unclaimed' ? 'reading' : 'ready';
       },

@@ -128,6 +128,11 @@ export class SimulatedNetwork implements PlannerSwitches {
     });
   }
 
+  isInSync(datapathId: string): boolean {
+    const { connected, alive, told } = this.#host(Number.parseInt(datapathId, 16));
+    return connected && alive && told.version >= this.#told.version;
+  }
+
   /** A host takes up what is written now, and says so. */
   take(number: number): void {
     const host = this.#host(number);
