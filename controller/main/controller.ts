@@ -6,11 +6,12 @@ import type { ChannelListener, ChannelOptions, Numbering, SwitchSession } from '
 import type { DatapathController } from '../datapath/index.js';
 import { formatListenAddress, parseListenAddress } from '../config/address.js';
 import { AgentHub, type HubEvent, type HubSwitches } from '../hub/index.js';
+import type { Journal } from '../journal/journal.js';
 import type { Logger } from '../log.js';
 import type { MetricFamily } from '../metrics.js';
 import type { FactChange } from '../model/facts.js';
 import type { Model } from '../model/types.js';
-import { type AgentState, type Journal, MulticastService, type MulticastState } from '../multicast/index.js';
+import { type AgentState, MulticastService, type MulticastState } from '../multicast/index.js';
 import type { DropCounter, Gathered, PacketListener, PuntService, RuleCounters } from '../punt/index.js';
 import { log, tellDatapathEvent, tellHubEvent } from './events.js';
 import { EMPTY_FABRIC, type FabricReport } from '../fabric/index.js';

@@ -1,8 +1,8 @@
 import { apps, pipeline } from '../../apps/index.js';
 import { ChannelListener, Numbering } from '../channel/index.js';
 import { DatapathController } from '../datapath/index.js';
+import { Journal } from '../journal/journal.js';
 import { Model } from '../model/index.js';
-import { Journal } from '../multicast/index.js';
 import { PuntService } from '../punt/index.js';
 import { channelOptions, WiredController } from './controller.js';
 import type { Controller, ControllerOptions } from './types.js';
@@ -31,6 +31,10 @@ export async function openController(options: ControllerOptions): Promise<Contro
     logger: log.component('policy'),
     ...(config.metrics.rules ? { ruleMetricsIntervalMs: config.metrics.rulesIntervalMs } : {}),
   });
-  const journal = await Journal.open(store, { logger: log.component('multicast') });
+  const journal = await Journal.open(store, {
+    folder: 'multicast',
+    what: 'group memberships',
+    logger: log.component('multicast'),
+  });
   return new WiredController(options, { model, datapaths, channel, numbering, punts, journal });
 }

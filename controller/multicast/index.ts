@@ -6,7 +6,7 @@ import type { MetricFamily } from '../metrics.js';
 import { gather } from '../punt/counters.js';
 import type { Gathered } from '../punt/types.js';
 import type { DistributionFact, FactChange, NetworkId } from '../model/facts.js';
-import type { Journal } from './journal.js';
+import type { Journal } from '../journal/journal.js';
 import { Liveness } from './liveness.js';
 import { type CountedGroup, GroupCounterReader, sumByGroup } from './counters.js';
 import { Membership } from './membership.js';
@@ -15,7 +15,6 @@ import type { MulticastState } from './types.js';
 import { type WatchedPeer, WatchedPeers } from './watched-peers.js';
 
 export type * from './types.js';
-export { Journal, type JournalValue } from './journal.js';
 
 /** `up`: it holds a lease; `disconnected`: the lease still runs; `down`: it ran out, or was given back. */
 export type AgentState = 'up' | 'disconnected' | 'down';

@@ -14,7 +14,7 @@ import {
 import { type Action, F, oxm, output, packetOut, VLAN_PRESENT } from '../../ofproto/index.js';
 import { Directory } from './directory.js';
 import { Elections } from './elections.js';
-import type { Journal } from './journal.js';
+import type { Journal } from '../journal/journal.js';
 import type { Query } from './messages.js';
 import { snoopingMetrics } from './metrics.js';
 import { membershipPacketIn } from './packet-ins.js';

@@ -1,6 +1,6 @@
 /** Distributions as they are written to the journal. */
 import type { MulticastGroup, TreeColour } from '../model/facts.js';
-import type { JournalValue } from './journal.js';
+import type { JournalValue } from '../journal/journal.js';
 import type { DistributionRecord } from './planner-distribution.js';
 
 /** What is resumed of one distribution. */

@@ -9,7 +9,7 @@ import type { FactInputs } from '../datapath/index.js';
 import type { MetricFamily } from '../metrics.js';
 import type { FactChange, HostFact, MulticastGroup, NetworkFact, NetworkId } from '../model/facts.js';
 import { movedEdges, type Tree } from '../trees/index.js';
-import type { Journal } from './journal.js';
+import type { Journal } from '../journal/journal.js';
 import {
   Distribution,
   type DistributionEnvironment,

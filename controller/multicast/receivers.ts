@@ -12,7 +12,7 @@ import type {
 } from '../model/facts.js';
 import { Deadlines } from './deadlines.js';
 import { GroupNumbers } from './group-numbers.js';
-import type { Journal } from './journal.js';
+import type { Journal } from '../journal/journal.js';
 import { type GroupRecord, groupText, type MembershipVersion } from './messages.js';
 import { parseReceiver, type ReceiverRecord, serializeReceiver } from './records.js';
 import { SourceFilter, type WantedSources } from './source-filter.js';

@@ -1,7 +1,7 @@
 /** Receivers and routers as the journal keeps them. What cannot be read is undefined. */
 import { formatIpv4, formatIpv6, parseIpv4, parseIpv6 } from '../../ofproto/index.js';
 import type { MulticastGroup, MulticastReceiverFact, NetworkId } from '../model/facts.js';
-import type { JournalValue } from './journal.js';
+import type { JournalValue } from '../journal/journal.js';
 import { groupText, isMulticast, type MembershipVersion, type Sources } from './messages.js';
 import type { WantedSources } from './source-filter.js';
 

@@ -1,7 +1,7 @@
 /** Multicast routers behind the uplinks of VLAN networks (RFC 4541, section 2.1.1): heard by their queries and by hellos of PIM. */
 import type { MulticastRouterFact, NetworkFact, NetworkId } from '../model/facts.js';
 import { Deadlines } from './deadlines.js';
-import type { Journal } from './journal.js';
+import type { Journal } from '../journal/journal.js';
 import { parseRouter } from './records.js';
 
 export interface Router {

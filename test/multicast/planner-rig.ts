@@ -1,6 +1,6 @@
 /** A planner with a simulated network of up to 2^16 hosts, one VXLAN network over them, and a journal that can be lost. */
 import type { DistributionFact, FactChange, HostFact, NetworkFact } from '../../controller/model/facts.js';
-import type { JournalValue } from '../../controller/multicast/journal.js';
+import type { JournalValue } from '../../controller/journal/journal.js';
 import { DistributionPlanner, type PlannerOptions } from '../../controller/multicast/planner.js';
 import { ManualClock, SimulatedNetwork } from './simulated-network.js';
 

@@ -7,7 +7,7 @@ import { DesiredTables } from '../../controller/datapath/desired.js';
 import type { EndpointFact, FactChange, NetworkFact } from '../../controller/model/facts.js';
 import { UPLINK_PORT } from '../../controller/model/facts.js';
 import { type GroupRecord, groupText } from '../../controller/multicast/messages.js';
-import { Journal } from '../../controller/multicast/journal.js';
+import { Journal } from '../../controller/journal/journal.js';
 import { Membership, type MembershipSwitch } from '../../controller/multicast/membership.js';
 import { parseMembership } from '../../controller/multicast/parse.js';
 import { addressText } from '../../controller/multicast/records.js';
@@ -48,7 +48,7 @@ export class Rig {
       ...silentLogger,
       warn: (record: Rig['warnings'][number]) => void rig.warnings.push(record),
     } as never;
-    rig.journal = await Journal.open(store, { logger, delayMs: 1 });
+    rig.journal = await Journal.open(store, { folder: 'multicast', what: 'tests', logger, delayMs: 1 });
     const listen = (listeners: Set<(session: never) => void>) => (listener: (session: never) => void) => {
       listeners.add(listener);
       return () => void listeners.delete(listener);

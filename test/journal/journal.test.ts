@@ -1,9 +1,9 @@
 import t from 'tap';
-import { Journal } from '../../controller/multicast/journal.js';
+import { Journal } from '../../controller/journal/journal.js';
 import { silentLogger } from '../../controller/channel/logger.js';
 import { MemoryStore } from '../model/memory-store.js';
 
-const options = { logger: silentLogger as never, delayMs: 5, retryMs: 5 };
+const options = { folder: 'multicast', what: 'tests', logger: silentLogger as never, delayMs: 5, retryMs: 5 };
 
 t.test('what was put and flushed is there for the next process; what was deleted is not', async (t) => {
   const store = new MemoryStore();
@@ -90,8 +90,21 @@ t.test('records of another version, and damaged ones, are left out and told of',
     delete: [],
   });
   const logger = { ...silentLogger, warn: (record: { key: string }) => told.push(record.key) };
-  const journal = await Journal.open(store, { logger: logger as never });
+  const journal = await Journal.open(store, { ...options, logger: logger as never });
   t.strictSame([...journal.entries('')], [['good', 1]]);
   t.strictSame(told.sort(), ['multicast/bad', 'multicast/new', 'multicast/null']);
   await journal.close();
+});
+
+t.test('two journals of one store know nothing of each other', async (t) => {
+  const store = new MemoryStore();
+  const [a, b] = await Promise.all([
+    Journal.open(store, options),
+    Journal.open(store, { ...options, folder: 'fabric' }),
+  ]);
+  a.put('x', 1);
+  b.put('x', 2);
+  await Promise.all([a.flush(), b.flush()]);
+  t.equal((await Journal.open(store.copy(), options)).get('x'), 1);
+  t.equal((await Journal.open(store.copy(), { ...options, folder: 'fabric' })).get('x'), 2);
 });

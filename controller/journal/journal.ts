@@ -1,6 +1,6 @@
 /**
- * What was observed and must outlive the process: small records under `multicast/` in the store, read once at the start and kept in
- * memory. They are written behind: changes of one key that come faster than the store writes are one write, and of a flood of changes
+ * What was observed and must outlive the process: small records under a folder of their own in the store, read once at the start and kept
+ * in memory. They are written behind: changes of one key that come faster than the store writes are one write, and of a flood of changes
  * only the last state is written. Whoever must not go on before a record is durable awaits `flush`.
  *
  * Values are JSON with a version of their form (`JOURNAL_VERSION`); one that cannot be read is left out and told of: what was observed
@@ -18,6 +18,10 @@ export type JournalValue =
   | { readonly [member: string]: JournalValue };
 
 export interface JournalOptions {
+  /** Of the store's keys, without the slash: `multicast`. A record is read and written by the one journal of its folder. */
+  readonly folder: string;
+  /** What is in it, for messages: `group memberships`. */
+  readonly what: string;
   readonly logger: Logger;
   /** Milliseconds for which changes are put together before they are written. Default 20. */
   readonly delayMs?: number;
@@ -28,7 +32,6 @@ export interface JournalOptions {
 /** Version of the form of the values. */
 export const JOURNAL_VERSION = 1;
 
-const PREFIX = 'multicast/';
 /** Records of one transaction. */
 const MAX_BATCH = 512;
 
@@ -39,6 +42,8 @@ interface Flushing {
 
 export class Journal {
   readonly #store: Store;
+  readonly #prefix: string;
+  readonly #what: string;
   readonly #logger: Logger;
   readonly #delayMs: number;
   readonly #retryMs: number;
@@ -53,6 +58,8 @@ export class Journal {
 
   private constructor(store: Store, values: Map<string, JournalValue>, options: JournalOptions) {
     this.#store = store;
+    this.#prefix = prefixOf(options);
+    this.#what = options.what;
     this.#values = values;
     this.#logger = options.logger;
     this.#delayMs = options.delayMs ?? 20;
@@ -62,15 +69,16 @@ export class Journal {
   /** Reads all records. @throws StoreError */
   static async open(store: Store, options: JournalOptions): Promise<Journal> {
     const values = new Map<string, JournalValue>();
-    const { records } = await store.list(PREFIX);
+    const prefix = prefixOf(options);
+    const { records } = await store.list(prefix);
     for (const { key, value } of records) {
       const parsed = parse(value);
       if (parsed === undefined) {
         options.logger.warn(
-          { event: 'multicast.journal', key },
+          { event: 'journal.unreadable', key },
           `the record ${key} cannot be read and is left out: it is of another version, or damaged`,
         );
-      } else values.set(fromStoreKey(key), parsed);
+      } else values.set(fromStoreKey(key.slice(prefix.length)), parsed);
     }
     return new Journal(store, values, options);
   }
@@ -105,7 +113,7 @@ export class Journal {
    */
   flush(): Promise<void> {
     if (this.#dirty.size === 0 && !this.#writing) return Promise.resolve();
-    if (this.#closed) return Promise.reject(closedError());
+    if (this.#closed) return Promise.reject(this.#closedError());
     const flushed = new Promise<void>((resolve, reject) => {
       this.#flushing.push({ resolve, reject });
     });
@@ -123,7 +131,7 @@ export class Journal {
     clearTimeout(timer);
     clearTimeout(this.#timer);
     this.#closed = true;
-    for (const { reject } of this.#flushing.splice(0)) reject(closedError());
+    for (const { reject } of this.#flushing.splice(0)) reject(this.#closedError());
   }
 
   #changed(key: string): void {
@@ -162,8 +170,8 @@ export class Journal {
       failed = true;
       const code = err instanceof StoreError ? err.code : undefined;
       this.#logger.error(
-        { event: 'multicast.journal', err, code },
-        'group memberships cannot be written to the store',
+        { event: 'journal.failure', err, code },
+        `${this.#what} cannot be written to the store`,
       );
     }
     this.#writing = false;
@@ -177,29 +185,30 @@ export class Journal {
     const gone: string[] = [];
     for (const key of keys) {
       const value = this.#values.get(key);
-      if (value === undefined) gone.push(toStoreKey(key));
-      else put.push({ key: toStoreKey(key), value: serialize(value) });
+      if (value === undefined) gone.push(this.#prefix + toStoreKey(key));
+      else put.push({ key: this.#prefix + toStoreKey(key), value: serialize(value) });
     }
     await this.#store.transact({ compare: [], put, delete: gone });
     this.#transactions++;
   }
+
+  #closedError(): StoreError {
+    return new StoreError('store.closed', `the journal of ${this.#what} is closed`);
+  }
 }
 
-function closedError(): StoreError {
-  return new StoreError('store.closed', 'the journal of group memberships is closed');
-}
+const prefixOf = ({ folder }: JournalOptions): string => `${folder}/`;
 
 /** Keys of the store are printable ASCII without spaces. */
 function toStoreKey(key: string): string {
-  return PREFIX + key.replace(/[^\x21-\x24\x26-\x7e]+/gu, encodeURIComponent);
+  return key.replace(/[^\x21-\x24\x26-\x7e]+/gu, encodeURIComponent);
 }
 
 function fromStoreKey(key: string): string {
-  const text = key.slice(PREFIX.length);
   try {
-    return decodeURIComponent(text);
+    return decodeURIComponent(key);
   } catch {
-    return text; // not of our writing
+    return key; // not of our writing
   }
 }
 
