@@ -18,6 +18,7 @@ import {
   type EndpointView,
 } from '../rpc/index.js';
 import { Attachments } from './attachments.js';
+import { startCni, type RunningCni } from './cni/index.js';
 import { ConnectionKeeper } from './connections/keeper.js';
 import type { BridgeSettings, BridgeState, SwitchDriver } from './drivers/driver.js';
 import { OvsDriver } from './drivers/ovs.js';
@@ -105,6 +106,7 @@ class RunningAgent implements Agent {
   private local: LocalListener | undefined;
   private readonly registrationListeners = new Set<() => void>();
   private connections: ConnectionKeeper | undefined;
+  private cni: RunningCni | undefined;
   private bridge: BridgeState | undefined;
   private problem = '';
   /** MTU of the underlay, bytes, until the next reconciliation. */
@@ -193,6 +195,26 @@ class RunningAgent implements Agent {
     this.ends.push(() => clearInterval(interval));
     this.connections = this.keepConnections();
     this.hub.start();
+    await this.serveRuntimes();
+  }
+
+  private async serveRuntimes(): Promise<void> {
+    const { cni, logger } = this.settings;
+    const { attachments, hub, driver, state } = this;
+    if (cni === undefined) return;
+    const agent = {
+      attach: this.attach,
+      detach: this.detach,
+      entries: () => attachments.entries(),
+      registered: (timeoutMs: number) => this.registered(timeoutMs),
+      get connected() {
+        return hub.registered;
+      },
+      get switchState() {
+        return driver.state;
+      },
+    };
+    this.cni = await startCni(cni, { agent, state, logger });
   }
 
   /** Of the userspace datapath: the kernel's connections outlive ovs-vswitchd, whose sockets are those of its database. */
@@ -251,6 +273,7 @@ class RunningAgent implements Agent {
     this.closed = true;
     clearTimeout(this.reconcileTimer);
     for (const end of this.ends) end();
+    await this.cni?.close();
     await this.connections?.close();
     await this.reconciling?.catch(() => {});
     await this.attachments.idle();

@@ -328,18 +328,22 @@ export class Attachments {
 }
 
 function requestOf(params: LocalAttachParams): Parameters<HubSession['request']>[0] {
-  const { tenant, network, endpoint, attachUUID, ip, mac, labels, groups, ports, qos } = params;
+  const { tenant, network, endpoint, attachUUID, ip, ip6, mac } = params;
+  const { labels, groups, ports, qos, rates, waitMs } = params;
   return {
     tenant,
     network,
     endpoint,
     ...(attachUUID === undefined ? {} : { attachUUID }),
     ...(ip === undefined ? {} : { ip }),
+    ...(ip6 === undefined ? {} : { ip6 }),
     ...(mac === undefined ? {} : { mac }),
     ...(labels === undefined ? {} : { labels }),
     ...(groups === undefined ? {} : { groups }),
     ...(ports === undefined ? {} : { ports }),
     ...(qos === undefined ? {} : { qos }),
+    ...(rates === undefined ? {} : { rates }),
+    ...(waitMs === undefined ? {} : { waitMs }),
   };
 }
 

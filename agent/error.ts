@@ -12,6 +12,7 @@
  * | `agent.interface.exists` | the namespace has an interface of this name already |
  * | `agent.command.failed` | `ip` or `ethtool` refused |
  * | `agent.disconnected` | there is no connection to the controller, or to Open vSwitch |
+ * | `agent.cni.foreign`, `agent.cni.install` | a file of the CNI plugin is somebody else's, or cannot be written |
  * | `agent.running` | another agent serves this local socket |
  */
 export class AgentError extends Error {

@@ -54,6 +54,8 @@ export interface Registration extends MergedAttachments {
   readonly peers?: readonly TunnelPeer[];
 }
 
+/** Of a request beyond what it waits for. */
+const REQUEST_DEADLINE_MS = 30_000;
 const DEREGISTER_DEADLINE_MS = 1_000;
 
 export class HubSession {
@@ -92,7 +94,8 @@ export class HubSession {
   }
 
   request(params: ParamsOf<typeof EndpointRequest>): Promise<ResultOf<typeof EndpointRequest>> {
-    return this.call(EndpointRequest, params);
+    const { waitMs = 0 } = params;
+    return this.call(EndpointRequest, params, { deadlineMs: waitMs + REQUEST_DEADLINE_MS });
   }
 
   attach(params: ParamsOf<typeof EndpointAttach>): Promise<ResultOf<typeof EndpointAttach>> {

@@ -3,6 +3,7 @@ import { createHash } from 'node:crypto';
 import { isIP } from 'node:net';
 import { join } from 'node:path';
 import { parseAddress, type Address } from '../rpc/index.js';
+import type { CniSettings } from './cni/index.js';
 import { AgentError } from './error.js';
 import { silentLogger, type Logger } from './logger.js';
 import { parseRemote } from './ovsdb/index.js';
@@ -32,6 +33,12 @@ export interface AgentOptions {
   readonly socket?: string | false;
   /** Folder of the state file (default /var/lib/weft/agent). */
   readonly stateDirectory?: string;
+  /** Serve the CNI front at this unix socket; `true`: at /run/weft/cni.sock. */
+  readonly cni?: string | boolean;
+  /** Install the CNI front and a network configuration list below this folder; `true`: below /. Serves it as well. */
+  readonly installCni?: string | boolean;
+  /** Network of that list, `TENANT/NETWORK` (default default/default). */
+  readonly cniNetwork?: string;
   readonly logger?: Logger;
   /** SSH_CONNECTION of whoever starts the agent (default: from the environment). */
   readonly sshConnection?: string | undefined;
@@ -51,6 +58,7 @@ export interface AgentSettings {
   readonly datapath: 'auto' | 'netdev' | 'system';
   readonly socket: string | undefined;
   readonly stateFile: string;
+  readonly cni: CniSettings | undefined;
   readonly datapathId: string;
   readonly logger: Logger;
   readonly sshConnection: string | undefined;
@@ -90,6 +98,19 @@ function openflowTarget(address: Address): string {
 /** The datapath id is made of the host label, so that it is the same after any loss of the switch's database and the agent's state. */
 export function datapathIdOf(hostLabel: string): string {
   return createHash('sha256').update(`weft datapath ${hostLabel}`).digest('hex').slice(0, 16);
+}
+
+function cniSettings({ cni, installCni, cniNetwork }: AgentOptions): CniSettings | undefined {
+  const [tenant = '', network = '', ...rest] = (cniNetwork ?? 'default/default').split('/');
+  if (tenant === '' || network === '' || rest.length > 0) {
+    throw invalid('cniNetwork', `'${cniNetwork}' is no network`, 'write TENANT/NETWORK');
+  }
+  if ((cni ?? false) === false && (installCni ?? false) === false) return undefined;
+  const socket = typeof cni === 'string' ? cni : '/run/weft/cni.sock';
+  if (!/^\/[^"\\\n]*$/.test(socket))
+    throw invalid('cni', `'${socket}' is no absolute path`, 'give PATH from / on');
+  if ((installCni ?? false) === false) return { socket };
+  return { socket, install: { root: typeof installCni === 'string' ? installCni : '/', tenant, network } };
 }
 
 /** @throws AgentError `agent.option.invalid` */
@@ -150,6 +171,7 @@ export function resolveOptions(options: AgentOptions): AgentSettings {
     datapath,
     socket: options.socket === false ? undefined : (options.socket ?? '/run/weft/agent.sock'),
     stateFile: join(options.stateDirectory ?? '/var/lib/weft/agent', `${bridge}.json`),
+    cni: cniSettings(options),
     datapathId: datapathIdOf(hostLabel),
     logger: options.logger ?? silentLogger,
     sshConnection: 'sshConnection' in options ? options.sshConnection : process.env['SSH_CONNECTION'],

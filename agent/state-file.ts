@@ -8,6 +8,7 @@ import { dirname } from 'node:path';
 import { messageOf } from './error.js';
 import type { Logger } from './logger.js';
 import type { HostQueue, TunnelPeer } from '../rpc/index.js';
+import type { CniRecord } from './cni/records.js';
 import type { AttachmentRecord } from './records.js';
 
 export interface AgentMemory {
@@ -21,9 +22,11 @@ export interface AgentMemory {
   readonly queues: readonly HostQueue[];
   /** Hosts whose tunnels are watched, as the controller told last. */
   readonly peers: readonly TunnelPeer[];
+  /** Interfaces of containers that a CNI runtime added. */
+  readonly cni: Readonly<Record<string, CniRecord>>;
 }
 
-const EMPTY: AgentMemory = { epoch: 0, attachments: {}, releases: [], queues: [], peers: [] };
+const EMPTY: AgentMemory = { epoch: 0, attachments: {}, releases: [], queues: [], peers: [], cni: {} };
 const VERSION = 1;
 
 export class StateFile {

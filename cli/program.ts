@@ -327,6 +327,12 @@ export function buildProgram(end: (exit: Exit) => void): Program {
     )
     .option('--socket <PATH>', 'unix socket for requests of this host (default: /run/weft/agent.sock)')
     .option('--state <DIR>', 'state directory (default: /var/lib/weft/agent)')
+    .option('--cni [PATH]', 'serve CNI at a unix socket (default: /run/weft/cni.sock)')
+    .option(
+      '--install-cni [DIR]',
+      'serve CNI, and install its plugin and a network list below DIR (default: /)',
+    )
+    .option('--cni-network <TENANT/NETWORK>', 'network of that list (default: default/default)')
     .option('--log-level <LEVEL>', 'trace, debug, info (default), warn, error, fatal or silent')
     .action(async ({ state, ...options }) => {
       const { agent } = await agents();

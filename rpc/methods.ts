@@ -182,6 +182,12 @@ export const AgentSnapshot = new RequestType(
 /** Ends the lease at once: the agent stops on purpose. Flow entries stay, traffic goes on. */
 export const AgentDeregister = new RequestType('agent.deregister', Type.Object({ epoch: Epoch }), Empty);
 
+const Kilobits = Type.Integer({ minimum: 1, maximum: 0xffff_ffff });
+const Rate = Type.Object({
+  kilobitsPerSecond: Kilobits,
+  burstKilobits: Type.Optional(Kilobits),
+});
+
 /** What selects an endpoint for policies and profiles, said by who starts it. */
 export const EndpointTraits = {
   labels: Type.Optional(
@@ -204,6 +210,12 @@ export const EndpointTraits = {
     ),
   ),
   qos: Type.Optional(Name),
+  rates: Type.Optional(
+    Type.Object(
+      { in: Type.Optional(Rate), out: Type.Optional(Rate) },
+      { description: 'what the endpoint may receive and send; each stands over that of its profile' },
+    ),
+  ),
 } as const;
 
 /**
@@ -218,8 +230,17 @@ export const EndpointRequest = new RequestType(
     endpoint: Name,
     attachUUID: Type.Optional(Type.String({ minLength: 1, maxLength: 253 })),
     ip: Type.Optional(IpAddress),
+    ip6: Type.Optional(IpAddress),
     mac: Type.Optional(MacAddress),
     ...EndpointTraits,
+    waitMs: Type.Optional(
+      Type.Integer({
+        minimum: 0,
+        maximum: 600_000,
+        description:
+          'how long to wait for an endpoint that its network takes only by declaration (default 0)',
+      }),
+    ),
   }),
   EndpointView,
 );

@@ -26,8 +26,17 @@ export const LocalAttach = new RequestType(
     ),
     attachUUID: Type.Optional(Type.String({ minLength: 1, maxLength: 253 })),
     ip: Type.Optional(Type.String()),
+    ip6: Type.Optional(Type.String()),
     mac: Type.Optional(Type.String()),
     ...EndpointTraits,
+    waitMs: Type.Optional(
+      Type.Integer({
+        minimum: 0,
+        maximum: 600_000,
+        description:
+          'how long to wait for an endpoint to be declared, where the network asks for that (default 0)',
+      }),
+    ),
     deadlineMs: Type.Optional(Type.Integer({ minimum: 1, maximum: 600_000 })),
   }),
   Type.Object({

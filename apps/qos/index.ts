@@ -73,17 +73,19 @@ export const qos: App = {
       'treatments',
       profiled,
       (context, endpoint, key) => {
-        const { profile, ...rest } = endpoint;
-        context.emit(key, {
-          ...rest,
-          ...treatmentOf(profile, endpoint.port, context.get(numbered, profile.id)),
-        });
+        const { host, port, number, profile } = endpoint;
+        const shared = context.get(numbered, profile.id);
+        context.emit(key, { host, port, number, ...treatmentOf(endpoint, shared) });
       },
     );
 
-    d.entries('rates of ports', profiled, (context, { host, port, profile }) => {
-      if (context.get(numbered, profile.id)) return;
-      for (const direction of DIRECTIONS) rate(context, host, portMeter(port, direction), profile[direction]);
+    d.entries('rates of ports', profiled, (context, { host, port, profile, rates }) => {
+      const shared = context.get(numbered, profile.id);
+      for (const direction of DIRECTIONS) {
+        const limit = rates[direction] ?? (shared ? undefined : profile[direction]);
+        rate(context, host, portMeter(port, direction), limit);
+      }
+      if (shared) return;
       const datapathId = context.get(hosts, host)?.datapathId;
       if (profile.sharing === 'host' && datapathId !== undefined)
         reportUnnumbered(context, datapathId, profile);
@@ -101,14 +103,15 @@ export const qos: App = {
 };
 
 function treatmentOf(
-  profile: QosProfileFact,
-  port: number,
+  { profile, rates, port }: ProfiledEndpoint,
   shared: true | undefined,
 ): Pick<Treatment, 'meters' | 'dscp' | 'queue'> {
   const meters: Partial<Record<Direction, number>> = {};
   for (const direction of DIRECTIONS) {
-    if (profile[direction] === undefined) continue;
-    meters[direction] = shared ? sharedMeter(profile, direction) : portMeter(port, direction);
+    if (rates[direction] !== undefined) meters[direction] = portMeter(port, direction);
+    else if (profile[direction] !== undefined) {
+      meters[direction] = shared ? sharedMeter(profile, direction) : portMeter(port, direction);
+    }
   }
   const dscp = profile.dscp ?? (profile.trust ? undefined : BEST_EFFORT);
   return {

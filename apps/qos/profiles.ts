@@ -6,15 +6,29 @@ import { type LocalEndpoint, placementsOf } from '../placement.js';
 import { membershipsOf } from '../policy/membership.js';
 
 /** An endpoint with its port and its profile; key: `<host>/<port>`. */
-export interface ProfiledEndpoint extends Pick<LocalEndpoint, 'host' | 'port' | 'number'> {
+export interface ProfiledEndpoint extends Pick<LocalEndpoint, 'host' | 'port' | 'number'>, Profiled {}
+
+interface Profiled {
   readonly profile: QosProfileFact;
+  /** Its own, which stand over those of the profile. */
+  readonly rates: NonNullable<EndpointFact['rates']>;
 }
+
+/** Of endpoints that have rates and no profile: nothing but their rates. */
+const NO_PROFILE: QosProfileFact = {
+  id: '',
+  tenant: '',
+  name: '',
+  number: 0,
+  sharing: 'endpoint',
+  trust: false,
+};
 
 /** Endpoints that receive at a limited rate; key: `<host>/<port>`. */
 export function ratedReceiversOf(declaration: AppDeclaration): Collection<true> {
   return declaration.shared('rated receivers', (d) =>
-    d.derive('rated receivers', profiledEndpointsOf(d), (context, { profile }, key) => {
-      if (profile.in !== undefined) context.emit(key, true);
+    d.derive('rated receivers', profiledEndpointsOf(d), (context, { profile, rates }, key) => {
+      if (profile.in !== undefined || rates.in !== undefined) context.emit(key, true);
     }),
   );
 }
@@ -26,22 +40,25 @@ export function profiledEndpointsOf(declaration: AppDeclaration): Collection<Pro
 function declareProfiledEndpoints(d: AppDeclaration): Collection<ProfiledEndpoint> {
   const { endpoints, networks, qosProfiles } = d.facts;
   const profileOfGroups = declareProfileOfGroups(d);
-  const profiles = d.derive<EndpointFact, QosProfileFact>('profiles', endpoints, (context, endpoint, id) => {
+  const profiles = d.derive<EndpointFact, Profiled>('profiles', endpoints, (context, endpoint, id) => {
     const named = (name: string | undefined): QosProfileFact | undefined =>
       name === undefined ? undefined : context.get(qosProfiles, name);
     const profile =
       named(endpoint.qos) ??
       named(profileOfGroups(context, id)) ??
       named(context.get(networks, endpoint.network)?.qos);
-    if (profile !== undefined) context.emit(id, profile);
+    const { rates = {} } = endpoint;
+    if (profile !== undefined) context.emit(id, { profile, rates });
+    else if (rates.in !== undefined || rates.out !== undefined)
+      context.emit(id, { profile: NO_PROFILE, rates });
   });
   const { localEndpoints } = placementsOf(d);
   return d.derive<LocalEndpoint, ProfiledEndpoint>(
     'profiled endpoints',
     localEndpoints,
     (context, { id, host, port, number }, key) => {
-      const profile = context.get(profiles, id);
-      if (profile !== undefined) context.emit(key, { host, port, number, profile });
+      const profiled = context.get(profiles, id);
+      if (profiled !== undefined) context.emit(key, { host, port, number, ...profiled });
     },
   );
 }

@@ -29,6 +29,7 @@ import { Arrivals } from './arrivals.js';
 import { HubError } from './errors.js';
 import { Followers } from './followers.js';
 import { Locations } from './locations.js';
+import { requestEndpoint } from './requesting.js';
 import type { AgentHubOptions, HubEvent, HubHost, HubTurn, SwitchAnswer } from './types.js';
 
 /** An agent that does not register in this time after connecting is closed. */
@@ -167,9 +168,10 @@ export class AgentHub {
         this.#agent(call, epoch).end('its agent has deregistered');
         return {};
       })
-      .request(EndpointRequest, ({ endpoint: name, ...params }, call) => {
+      .request(EndpointRequest, ({ endpoint: name, waitMs: ms = 0, ...params }, call) => {
         const { host } = this.#agent(call).identity;
-        return this.options.model.requestEndpoint({ ...params, name, host });
+        const waiting = { arrivals: this.#arrivals, clock: this.#clock, ms, signal: call.signal };
+        return requestEndpoint(this.options.model, { ...params, name, host }, waiting);
       })
       .request(EndpointAttach, (params, call) => this.#attach(params, call))
       .request(EndpointDetach, async (params, call) => {

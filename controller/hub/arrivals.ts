@@ -1,7 +1,7 @@
 import { HubError } from './errors.js';
 import { homeOf, type Locations } from './locations.js';
 
-/** Attaches that wait for their endpoint, or its network, to be declared. */
+/** Requests and attaches that wait for their endpoint, or its network, to be declared. */
 export class Arrivals {
   readonly #waiting = new Map<string, Set<() => void>>();
 
@@ -12,6 +12,27 @@ export class Arrivals {
    * @throws HubError `endpoint.unknown` when the signal aborts before
    */
   wait(endpoint: string, generation: number, signal: AbortSignal): Promise<void> {
+    const attached = (): boolean => {
+      const fact = this.locations.endpoint(endpoint);
+      return fact !== undefined && homeOf(fact) !== undefined && fact.generation >= generation;
+    };
+    return this.#until(endpoint, attached, signal);
+  }
+
+  /**
+   * Resolves when there is such an endpoint.
+   * @throws HubError `endpoint.unknown` when the signal aborts before
+   */
+  declared(endpoint: string, signal: AbortSignal): Promise<void> {
+    return this.#until(endpoint, () => this.locations.endpoint(endpoint) !== undefined, signal);
+  }
+
+  /** The endpoint has changed. */
+  look(endpoint: string): void {
+    for (const look of this.#waiting.get(endpoint) ?? []) look();
+  }
+
+  #until(endpoint: string, condition: () => boolean, signal: AbortSignal): Promise<void> {
     return new Promise((resolve, reject) => {
       const waiting = this.#waiting.get(endpoint) ?? new Set();
       this.#waiting.set(endpoint, waiting);
@@ -21,8 +42,7 @@ export class Arrivals {
         signal.removeEventListener('abort', onAbort);
       };
       const look = () => {
-        const fact = this.locations.endpoint(endpoint);
-        if (fact === undefined || homeOf(fact) === undefined || fact.generation < generation) return;
+        if (!condition()) return;
         finish();
         resolve();
       };
@@ -40,10 +60,5 @@ export class Arrivals {
       if (signal.aborted) onAbort();
       else look();
     });
-  }
-
-  /** The endpoint has changed. */
-  look(endpoint: string): void {
-    for (const look of this.#waiting.get(endpoint) ?? []) look();
   }
 }

@@ -96,6 +96,8 @@ export interface EndpointFact {
   /** Ports that rules may name, by name. */
   readonly namedPorts?: Readonly<Record<string, NamedPort>>;
   readonly qos?: TenantObjectId;
+  /** Its own, which stand over those of its profile. */
+  readonly rates?: { readonly in?: RateLimit; readonly out?: RateLimit };
 }
 
 export interface NamedPort {

@@ -26,6 +26,7 @@ import type {
   Traits,
 } from './records.js';
 import { parseNamedPort, servicesOf } from './services.js';
+import type { AnnouncedRate, AnnouncedRates } from './types.js';
 
 /** Of policies that name no tier. */
 export const DEFAULT_TIER = 10;
@@ -36,19 +37,21 @@ export function traitsOf({ spec, announced = {} }: EndpointRecord): Traits {
   const labels = { ...announced.labels, ...spec.labels };
   const ports = { ...announced.ports, ...spec.ports };
   const qos = spec.qos ?? announced.qos;
+  const { rates } = announced;
   return {
     ...(Object.keys(labels).length === 0 ? {} : { labels }),
     ...(groups.length === 0 ? {} : { groups }),
     ...(Object.keys(ports).length === 0 ? {} : { ports }),
     ...(qos === undefined ? {} : { qos }),
+    ...(rates === undefined ? {} : { rates }),
   };
 }
 
 export function traitsFact(
   record: EndpointRecord,
-): Pick<EndpointFact, 'labels' | 'groups' | 'namedPorts' | 'qos'> {
+): Pick<EndpointFact, 'labels' | 'groups' | 'namedPorts' | 'qos' | 'rates'> {
   const { tenant } = record.spec;
-  const { labels, groups, ports, qos } = traitsOf(record);
+  const { labels, groups, ports, qos, rates } = traitsOf(record);
   const namedPorts = Object.entries(ports ?? {})
     .map(([name, port]) => [name, parseNamedPort(port)] as const)
     .filter((entry): entry is [string, NamedPort] => entry[1] !== undefined);
@@ -57,6 +60,18 @@ export function traitsFact(
     ...(groups === undefined ? {} : { groups: groups.map((group) => `${tenant}/${group}`) }),
     ...(namedPorts.length === 0 ? {} : { namedPorts: Object.fromEntries(namedPorts) }),
     ...(qos === undefined ? {} : { qos: `${tenant}/${qos}` }),
+    ...(rates === undefined ? {} : { rates: ratesFact(rates) }),
+  };
+}
+
+function ratesFact({ in: incoming, out: outgoing }: AnnouncedRates): NonNullable<EndpointFact['rates']> {
+  const limit = ({ kilobitsPerSecond, burstKilobits }: AnnouncedRate): RateLimit => ({
+    kilobitsPerSecond,
+    burstKilobits: burstKilobits ?? defaultBurst(kilobitsPerSecond),
+  });
+  return {
+    ...(incoming === undefined ? {} : { in: limit(incoming) }),
+    ...(outgoing === undefined ? {} : { out: limit(outgoing) }),
   };
 }
 

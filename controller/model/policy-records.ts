@@ -9,13 +9,14 @@ import type { Fields, Records, Traits } from './records.js';
 type PolicyTable = 'tier' | 'qosProfile' | 'addressSet' | 'policy' | 'rule' | 'group';
 
 /** Undefined when there are none. */
-export function traitsToFields({ labels, groups, ports, qos }: Traits): Fields | undefined {
-  if (labels === undefined && groups === undefined && ports === undefined && qos === undefined)
-    return undefined;
+export function traitsToFields(traits: Traits): Fields | undefined {
+  const { labels, groups, ports, qos, rates } = traits;
+  if ([labels, groups, ports, qos, rates].every((trait) => trait === undefined)) return undefined;
   return {
     labels,
     groups,
     qos,
+    rates,
     ...(ports === undefined
       ? {}
       : {

@@ -16,6 +16,7 @@ import type {
   TenantIntent,
   TierIntent,
 } from './intents.js';
+import type { AnnouncedRates } from './types.js';
 import { policyFields, policyRecords, traitsFromFields, traitsToFields } from './policy-records.js';
 import { RECORDS_PROTO } from './records-proto.js';
 
@@ -48,7 +49,10 @@ export interface NetworkRecord {
 }
 
 /** What selects an endpoint for policies and profiles; names are of its tenant. */
-export type Traits = Pick<EndpointIntent, 'labels' | 'groups' | 'ports' | 'qos'>;
+export interface Traits extends Pick<EndpointIntent, 'labels' | 'groups' | 'ports' | 'qos'> {
+  /** Only an agent says these. */
+  readonly rates?: AnnouncedRates;
+}
 
 export interface EndpointRecord {
   readonly number: number;

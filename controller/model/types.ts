@@ -149,6 +149,8 @@ export interface EndpointStatus {
   readonly ports?: Readonly<Record<string, number | string>>;
   /** The profile that holds for it: its own, its group's or its network's. */
   readonly qos?: string;
+  /** Its own, as its agent said; each stands over that of the profile. */
+  readonly rates?: AnnouncedRates;
 }
 
 export interface HostStatus {
@@ -291,13 +293,28 @@ export interface EndpointRequestParams {
   readonly name: string;
   readonly host: string;
   readonly attachUUID?: string;
+  /** Of either family, when there is no `ip6`. */
   readonly ip?: string;
+  readonly ip6?: string;
   readonly mac?: string;
   /** Said by the agent; what an intent says stands over it. What is left out stays as it was. */
   readonly labels?: Readonly<Record<string, string>>;
   readonly groups?: readonly string[];
   readonly ports?: Readonly<Record<string, number | string>>;
   readonly qos?: string;
+  readonly rates?: AnnouncedRates;
+}
+
+/** What an agent says that an endpoint may receive and send; each stands over that of its profile. */
+export interface AnnouncedRates {
+  readonly in?: AnnouncedRate;
+  readonly out?: AnnouncedRate;
+}
+
+export interface AnnouncedRate {
+  readonly kilobitsPerSecond: number;
+  /** Default: that of profiles. */
+  readonly burstKilobits?: number;
 }
 
 export interface AttachParams {

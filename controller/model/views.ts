@@ -99,12 +99,13 @@ function networkView(state: State, name: string, record: NetworkRecord): ObjectV
 
 function objectEndpointView(state: State, name: string, record: EndpointRecord): ObjectViews['Endpoint'] {
   const { spec, number, mac, ipv4, ipv6, generation } = record;
-  const { labels, ports } = traitsOf(record);
+  const { rates, ...traits } = traitsOf(record);
+  const { labels, ports } = traits;
   const groups = groupsOf(state, name, record);
   return {
     kind: 'Endpoint',
     name,
-    spec: record.dynamic ? { ...spec, ...traitsOf(record) } : spec,
+    spec: record.dynamic ? { ...spec, ...traits } : spec,
     status: present({
       number,
       origin: record.dynamic ? 'dynamic' : 'intent',
@@ -119,6 +120,7 @@ function objectEndpointView(state: State, name: string, record: EndpointRecord):
       labels,
       ports,
       qos: profileOf(state, record, groups),
+      rates,
     }),
   };
 }

@@ -160,6 +160,42 @@ t.test('rates and marks of each endpoint', async (t) => {
   t.match(fate(desired, 1, other), { out: 4, meters: [out] }, 'what is not IP counts as well');
 });
 
+t.test('rates of its own stand over those of its profile, one by one', async (t) => {
+  const shared = { qos: 'acme/shared' };
+  const desired = world({
+    1: { rates: { out: rate(700), in: rate(800) } },
+    2: { qos: 'acme/gold', rates: { in: rate(900) } },
+    3: { ...shared, rates: { out: rate(600) } },
+    4: shared,
+  });
+  setProfile(desired, 'gold', 1, { out: rate(10_000), in: rate(20_000), dscp: 46 });
+  setProfile(desired, 'shared', 2, { out: rate(5000), in: rate(6000), sharing: 'host' });
+  settle(desired);
+  t.strictSame(findOverlaps(desired.entries(HOME)), []);
+  t.strictSame(findDanglingReferences(desired.entries(HOME)), []);
+  t.strictSame(meters(desired), {
+    [portMeter(1, 'out')]: '700 700',
+    [portMeter(1, 'in')]: '800 800',
+    [portMeter(2, 'out')]: '10000 10000',
+    [portMeter(2, 'in')]: '900 900',
+    [portMeter(3, 'out')]: '600 600',
+    [sharedMeter({ number: 2 }, 'out')]: '5000 5000',
+    [sharedMeter({ number: 2 }, 'in')]: '6000 6000',
+  });
+  const through = (from: number, to: number) => fate(desired, from, ipv4(from, to, 10));
+  t.match(
+    through(1, 2),
+    { meters: [portMeter(1, 'out'), portMeter(2, 'in')], dscp: 0 },
+    'marks of no profile',
+  );
+  t.match(through(2, 3), { meters: [portMeter(2, 'out'), sharedMeter({ number: 2 }, 'in')], dscp: 46 });
+  t.match(through(3, 4).meters, [portMeter(3, 'out'), sharedMeter({ number: 2 }, 'in')]);
+  t.match(through(4, 1).meters, [sharedMeter({ number: 2 }, 'out'), portMeter(1, 'in')]);
+  setEndpoint(desired.facts, 'acme/web', 1, { host: 1, port: 1 });
+  settle(desired);
+  t.match(through(1, 2).meters, [portMeter(2, 'in')], 'without them there is nothing');
+});
+
 t.test('its own profile, else that of a group, else that of the network', async (t) => {
   const groups = { groups: ['acme/b', 'acme/none', 'acme/a'] };
   const desired = world(

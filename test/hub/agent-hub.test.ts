@@ -1,5 +1,6 @@
 import { connect as connectSocket } from 'node:net';
 import t from 'tap';
+import { HubError } from '../../controller/hub/index.js';
 import type { SwitchAnswer } from '../../controller/hub/types.js';
 import {
   AgentDeregister,
@@ -360,6 +361,36 @@ t.test('an endpoint that is attached before it is declared is answered when it a
   model.declare('acme/web/other');
   model.declare('acme/web/late');
   t.match(await call, { acknowledged: true, generation: 1, endpoint: { endpoint: 'acme/web/late' } });
+});
+
+t.test('a request waits for an endpoint that has to be declared, as long as it says', async (t) => {
+  const { agent, model, clock } = await startHub(t);
+  const h1 = await agent('h1');
+  const undeclared = new HubError('endpoint.undeclared', 'network acme/web takes only declared endpoints');
+  const known = model.requestEndpoint;
+  model.requestEndpoint = async (request) => {
+    if (!model.endpoints.has(`acme/web/${request.name}`)) throw undeclared;
+    return known(request);
+  };
+  const ask = (waitMs?: number) =>
+    h1.peer.call(EndpointRequest, {
+      tenant: 'acme',
+      network: 'web',
+      endpoint: 'pod',
+      ...(waitMs === undefined ? {} : { waitMs }),
+    });
+  t.match(await failure(ask()), { code: 'endpoint.undeclared' }, 'at once, unless it says otherwise');
+  const timers = clock.pending;
+  const late = failure(ask(500));
+  await until(() => clock.pending > timers, 'waiting');
+  clock.advance(500);
+  t.match(await late, { code: 'endpoint.undeclared', message: undeclared.message });
+  const waiting = ask(60_000);
+  await until(() => clock.pending > timers, 'waiting again');
+  model.declare('acme/web/other');
+  model.declare('acme/web/pod');
+  t.match(await waiting, { endpoint: 'acme/web/pod' });
+  t.equal(clock.pending, timers, 'nothing waits any more');
 });
 
 t.test('a refused entry is told with its owner and the error', async (t) => {

@@ -331,6 +331,12 @@ await t.test('agents ask for endpoints: found by name or UUID, made once, releas
     ip: '10.1.1.200/24',
     mac: '02:aa:00:00:00:01',
   });
+  await model.apply([network('acme/dual', { subnet: '10.2.1.0/24', subnet6: 'fd00:2::/64' })], {
+    mode: 'add',
+  });
+  const both = { network: 'dual', ip: '10.2.1.77', ip6: 'fd00:2::77' };
+  t.match(await ask('both', both), { ip: '10.2.1.77/24', ip6: 'fd00:2::77/64' }, 'one of each family');
+  t.same(codesOf(await refusedWith(ask('both', { ...both, ip6: 'fd00:2::78' }))), ['endpoint.address']);
   t.same(codesOf(await refusedWith(ask('thief', { ip: '10.1.1.200' }))), ['endpoint.ip.taken']);
   t.same(codesOf(await refusedWith(ask('thief', { ip: '10.1.1.1' }))), ['endpoint.ip.reserved']);
   t.same(codesOf(await refusedWith(ask('pinned', { ip: '10.1.1.201' }))), ['endpoint.address']);

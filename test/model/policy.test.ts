@@ -672,6 +672,29 @@ await t.test('an agent says what its endpoint is, and an intent stands over it',
   t.match(factsOf(model, 'endpoint acme/front/pod'), [
     { labels: { role: 'db', env: 'test' }, groups: ['acme/empty', 'acme/web'] },
   ]);
+  await ask({
+    rates: { in: { kilobitsPerSecond: 800, burstKilobits: 90 }, out: { kilobitsPerSecond: 10_000 } },
+  });
+  await ask({});
+  t.match(
+    factsOf(model, 'endpoint acme/front/pod'),
+    [
+      {
+        rates: {
+          in: { kilobitsPerSecond: 800, burstKilobits: 90 },
+          out: { kilobitsPerSecond: 10_000, burstKilobits: 3000 },
+        },
+      },
+    ],
+    'with the burst that profiles have',
+  );
+  t.match(model.get('Endpoint', 'acme/front/pod')?.status, { rates: { in: { kilobitsPerSecond: 800 } } });
+  const withRates = factsByKey(model.facts());
+  const reopened = await opened.reopen();
+  t.same(factsByKey(reopened.model.facts()), withRates);
+  await reopened.close();
+  await ask({ rates: {} });
+  t.notOk('rates' in (factsOf(model, 'endpoint acme/front/pod')[0] as object), 'none take them back');
   await ask({ labels: {}, groups: [] });
   t.same((factsOf(model, 'endpoint acme/front/pod')[0] as { labels: object }).labels, { role: 'db' });
   await model.remove([{ kind: 'Group', name: 'acme/empty' }]);

@@ -158,7 +158,7 @@ function create(
 function announcedTraits(
   state: State,
   id: string,
-  { tenant, labels, groups, ports, qos }: EndpointRequestParams,
+  { tenant, labels, groups, ports, qos, rates }: EndpointRequestParams,
   before: Traits | undefined,
 ): Traits | undefined {
   const given = present<Traits>({
@@ -166,16 +166,18 @@ function announcedTraits(
     groups: groups && [...groups],
     ports: ports && numberedPorts(ports),
     qos,
+    rates,
   });
   throwRefusals(id, [...malformedTraits(given), ...refusedTraits(state, tenant, given)]);
   const traits = withoutEmpty({ ...before, ...given });
   return Object.keys(traits).length === 0 ? undefined : traits;
 }
 
-/** The request has one `ip` for both families. */
-function split({ ip, mac }: EndpointRequestParams): { ip?: string; ip6?: string; mac?: string } {
+/** A request may have one `ip` of either family, or one of each. */
+function split({ ip, ip6, mac }: EndpointRequestParams): { ip?: string; ip6?: string; mac?: string } {
   return {
     ...(ip === undefined ? {} : ip.includes(':') ? { ip6: ip } : { ip }),
+    ...(ip6 === undefined ? {} : { ip6 }),
     ...(mac === undefined ? {} : { mac }),
   };
 }
