@@ -99,7 +99,7 @@ t.test('the state file', async (t) => {
   const path = join(directory, 'deep', 'br-int.json');
   const attachment = { endpoint: 'a/b/c', generation: 3, mac: '02:02:00:00:00:01' };
   const state = new StateFile(path, silentLogger);
-  t.same(state.current, { epoch: 0, attachments: {}, releases: [], queues: [], peers: [] });
+  t.same(state.current, { epoch: 0, attachments: {}, releases: [], queues: [], peers: [], cni: {} });
   await Promise.all([
     state.update({ epoch: 7 }),
     ...Array.from({ length: 50 }, (_, index) => state.update({ attachments: { [`p${index}`]: attachment } })),
@@ -110,6 +110,7 @@ t.test('the state file', async (t) => {
     releases: [],
     queues: [],
     peers: [],
+    cni: {},
   });
   t.same(readdirSync(join(directory, 'deep')), ['br-int.json'], 'no half-written file stays');
   const warnings: object[] = [];
