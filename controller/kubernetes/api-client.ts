@@ -40,6 +40,14 @@ export interface WatchEvent {
   readonly resourceVersion?: string;
 }
 
+export interface WatchOptions {
+  readonly signal: AbortSignal;
+  /** Without a byte for so long, milliseconds, the connection counts as dead. */
+  readonly silenceMs: number;
+  /** The server has taken the watch. */
+  onOpen?(): void;
+}
+
 type Query = Readonly<Record<string, string | number | undefined>>;
 
 const ANSWER_MS = 60_000;
@@ -71,19 +79,19 @@ export class ApiClient {
 
   /**
    * Events until the server ends the watch. Events of types that a later API may have are left out.
-   * @param silenceMs without a byte for so long the connection counts as dead
    * @throws ApiError also for an ERROR event, with its code
    */
   async *watch(
     path: string,
     query: Query,
-    { signal, silenceMs }: { readonly signal: AbortSignal; readonly silenceMs: number },
+    { signal, silenceMs, onOpen }: WatchOptions,
   ): AsyncGenerator<WatchEvent, void, void> {
     const silence = new AbortController();
     const timer = setTimeout(() => silence.abort(), silenceMs);
     const all: Query = { ...query, watch: '1', allowWatchBookmarks: 'true' };
     try {
       const response = await this.#get(path, all, AbortSignal.any([signal, silence.signal]));
+      onOpen?.();
       for await (const line of linesOf(response, () => timer.refresh())) {
         const event = eventOf(parse(line));
         if (event !== undefined) yield event;

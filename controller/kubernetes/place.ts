@@ -48,10 +48,12 @@ export function placeProblems(model: Model, { tenant, network }: Place): string[
 /** Those of a pod's addresses that its network can have, as members of its endpoint. */
 export function addressesIn(
   model: Model,
-  { tenant, network }: Place,
+  { tenant, network, ...wanted }: PlaceOptions,
   addresses: readonly string[],
 ): { readonly ip?: string; readonly ip6?: string } {
-  const status = addresses.length === 0 ? undefined : model.get('Network', `${tenant}/${network}`)?.status;
+  if (addresses.length === 0) return {};
+  // Before the watcher's own network is there, it is what it will be.
+  const { subnet, ipv6Subnet } = model.get('Network', `${tenant}/${network}`)?.status ?? wanted;
   const inside = (subnet: string | undefined): string | undefined => {
     const prefix = subnet === undefined ? undefined : parsePrefix(subnet);
     if (prefix === undefined || !('family' in prefix)) return undefined;
@@ -60,6 +62,6 @@ export function addressesIn(
       return 'family' in address && covers(prefix, address);
     });
   };
-  const [ip, ip6] = [inside(status?.subnet), inside(status?.ipv6Subnet)];
+  const [ip, ip6] = [inside(subnet), inside(ipv6Subnet)];
   return { ...(ip === undefined ? {} : { ip }), ...(ip6 === undefined ? {} : { ip6 }) };
 }

@@ -19,11 +19,12 @@ export function podEndpoint(
   pod: PodFact,
   namespaceLabels: Labels,
   host: string,
-  place: Place,
+  { tenant, network }: Place,
 ): EndpointIntent {
   return {
     kind: 'Endpoint',
-    ...place,
+    tenant,
+    network,
     name: nameIn(pod.namespace, pod.name),
     host,
     labels: endpointLabels(pod, namespaceLabels),

@@ -52,6 +52,8 @@ export class Reflector<R extends Resource> {
   readonly #refused = new Map<string, string>();
   readonly #backoff: Backoff;
   readonly #counts = { lists: 0, relists: 0, watches: 0, events: 0, failures: 0, refusals: 0 };
+  /** Up to which the facts are known; undefined: a list is needed. */
+  #version: string | undefined;
   /** Failures in a row that are the watch's, not the server's. */
   #broken = 0;
   #state: ResourceStatus['state'] = 'listing';
@@ -80,6 +82,7 @@ export class Reflector<R extends Resource> {
       objects: this.#facts.size,
       refused: this.#refused.size,
       ...this.#counts,
+      ...(this.#version === undefined ? {} : { version: this.#version }),
       ...(this.#lastHeard === undefined ? {} : { lastHeard: this.#lastHeard }),
       ...(this.#error === undefined ? {} : { error: this.#error }),
     };
@@ -93,16 +96,15 @@ export class Reflector<R extends Resource> {
 
   /** Until the signal aborts; never rejects. */
   async run(signal: AbortSignal): Promise<void> {
-    let version: string | undefined;
     while (!signal.aborted) {
       try {
-        version ??= await this.#list(signal);
-        version = await this.#watch(version, signal);
+        this.#version ??= await this.#list(signal);
+        await this.#watch(this.#version, signal);
       } catch (error) {
         if (signal.aborted) return;
-        const { keep, version: reached } = this.#failed(error);
-        version = keep ? (reached ?? version) : undefined;
-        await this.#wait(signal);
+        if (!this.#failed(error)) this.#version = undefined;
+        this.#state = 'waiting';
+        await pause(this.#backoff.next(), signal);
       }
     }
   }
@@ -141,33 +143,28 @@ export class Reflector<R extends Resource> {
     return version;
   }
 
-  /** Until the server ends the watch in good order; returns where the next one goes on. */
-  async #watch(from: string, signal: AbortSignal): Promise<string> {
+  /** Until the server ends the watch in good order. */
+  async #watch(resourceVersion: string, signal: AbortSignal): Promise<void> {
     const { client, resource, times } = this.options;
     const seconds = Math.ceil((times.watchMs / 1000) * (1 + Math.random()));
-    let version = from;
     let heard = false;
-    this.#state = 'watching';
     this.#counts.watches += 1;
-    try {
-      const query = { resourceVersion: version, timeoutSeconds: seconds };
-      for await (const event of client.watch(PATHS[resource], query, {
-        signal,
-        silenceMs: times.silenceMs,
-      })) {
-        heard = true;
-        this.#heard();
-        this.#backoff.reset();
-        this.#broken = 0;
-        this.#take(event);
-        version = event.resourceVersion ?? version;
-      }
-    } catch (error) {
-      throw new WatchFailure(error, version);
+    const query = { resourceVersion, timeoutSeconds: seconds };
+    const onOpen = () => {
+      this.#state = 'watching';
+      this.#heard();
+    };
+    const { silenceMs } = times;
+    for await (const event of client.watch(PATHS[resource], query, { signal, silenceMs, onOpen })) {
+      heard = true;
+      this.#heard();
+      this.#backoff.reset();
+      this.#broken = 0;
+      this.#take(event);
+      this.#version = event.resourceVersion ?? this.#version;
     }
     // A server that ends every watch at once is not asked again at once.
     if (!heard) await pause(this.#backoff.next(), signal);
-    return version;
   }
 
   #take({ type, object }: WatchEvent): void {
@@ -226,44 +223,24 @@ export class Reflector<R extends Resource> {
     this.#error = undefined;
   }
 
-  /** Whether the watch may go on from where it was. */
-  #failed(failure: unknown): { readonly keep: boolean; readonly version?: string } {
+  /** Tells of a failure; false: the watch cannot go on from where it was. */
+  #failed(error: unknown): boolean {
     const { resource, logger } = this.options;
-    const [error, version] =
-      failure instanceof WatchFailure ? [failure.cause, failure.version] : [failure, undefined];
     const reason = error instanceof Error ? error.message : String(error);
-    const expired = error instanceof ApiError && error.isExpired;
     const line = { event: 'kubernetes.watch', resource, reason };
-    if (expired)
+    if (error instanceof ApiError && error.isExpired) {
       logger.info({ ...line, event: 'kubernetes.expired' }, `${resource} are listed again: ${reason}`);
-    else {
-      const first = this.#error === undefined;
-      this.#counts.failures += 1;
-      this.#error = reason;
-      const text = `${resource} are not followed now: ${reason}`;
-      // Once for each time that the API is away; the state is in the metrics and in weft get kubernetes.
-      if (first) logger.warn(line, text);
-      else logger.debug(line, text);
+      return false;
     }
+    const text = `${resource} are not followed now: ${reason}`;
+    // Once for each time that the API is away; the state is in the metrics and in weft get kubernetes.
+    if (this.#error === undefined) logger.warn(line, text);
+    else logger.debug(line, text);
+    this.#counts.failures += 1;
+    this.#error = reason;
     // A server that is away, or says that it has too much to do, takes the same watch later.
     const isAway = !(error instanceof ApiError) || (error.status ?? 0) >= 500 || error.status === 429;
     if (!isAway) this.#broken += 1;
-    const keep = version !== undefined && !expired && this.#broken < MAX_BROKEN;
-    return { keep, ...(version === undefined ? {} : { version }) };
-  }
-
-  async #wait(signal: AbortSignal): Promise<void> {
-    this.#state = 'waiting';
-    await pause(this.#backoff.next(), signal);
-  }
-}
-
-class WatchFailure extends Error {
-  constructor(
-    override readonly cause: unknown,
-    /** Reached before. */
-    readonly version: string,
-  ) {
-    super('watch failed');
+    return this.#broken < MAX_BROKEN;
   }
 }

@@ -26,6 +26,8 @@ export interface ResourceStatus {
   readonly events: number;
   readonly failures: number;
   readonly refusals: number;
+  /** resourceVersion that it is known up to. */
+  readonly version?: string;
   /** Milliseconds since 1970 of the last byte of the API that made sense: an event, a bookmark or a list. */
   readonly lastHeard?: number;
   /** Of the last failure, until it is overcome. */
