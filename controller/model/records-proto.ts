@@ -75,20 +75,20 @@ message Network {
 }
 
 // What selects an endpoint for policies and profiles. Ports are "8080" or "53/udp".
-message Rate {
+message AnnouncedRate {
   optional uint32 kilobits_per_second = 1;
   optional uint32 burst_kilobits = 2;
 }
-message Rates {
-  optional Rate in = 1;
-  optional Rate out = 2;
+message AnnouncedRates {
+  optional AnnouncedRate in = 1;
+  optional AnnouncedRate out = 2;
 }
 message Traits {
   map<string, string> labels = 1;
   repeated string groups = 2;
   map<string, string> ports = 3;
   optional string qos = 4;
-  optional Rates rates = 5;
+  optional AnnouncedRates rates = 5;
 }
 message EndpointSpec {
   optional string ip = 1;
