@@ -331,7 +331,7 @@ await t.test('agents ask for endpoints: found by name or UUID, made once, releas
     ip: '10.1.1.200/24',
     mac: '02:aa:00:00:00:01',
   });
-  await model.apply([network('acme/dual', { subnet: '10.2.1.0/24', subnet6: 'fd00:2::/64' })], {
+  await model.apply([network('acme/dual', { subnet: '10.2.1.0/24', ipv6Subnet: 'fd00:2::/64' })], {
     mode: 'add',
   });
   const both = { network: 'dual', ip: '10.2.1.77', ip6: 'fd00:2::77' };
@@ -345,7 +345,7 @@ await t.test('agents ask for endpoints: found by name or UUID, made once, releas
   t.same(codesOf(await refusedWith(ask('x', { network: 'closed' }))), ['endpoint.undeclared']);
   t.same(codesOf(await refusedWith(ask('x', { network: 'nowhere' }))), ['network.unknown']);
   const count = model.list('Endpoint').length;
-  t.equal(count, 12, 'refused requests leave nothing behind');
+  t.equal(count, 13, 'refused requests leave nothing behind');
 
   const { generation } = await model.attach({ endpoint: 'acme/n/c3', host: 'h1', interface: 'veth3' });
   await model.detach({ endpoint: 'acme/n/c3', host: 'h1', generation, release: true });

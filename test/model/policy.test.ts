@@ -689,12 +689,6 @@ await t.test('an agent says what its endpoint is, and an intent stands over it',
     'with the burst that profiles have',
   );
   t.match(model.get('Endpoint', 'acme/front/pod')?.status, { rates: { in: { kilobitsPerSecond: 800 } } });
-  const withRates = factsByKey(model.facts());
-  const reopened = await opened.reopen();
-  t.same(factsByKey(reopened.model.facts()), withRates);
-  await reopened.close();
-  await ask({ rates: {} });
-  t.notOk('rates' in (factsOf(model, 'endpoint acme/front/pod')[0] as object), 'none take them back');
   await ask({ labels: {}, groups: [] });
   t.same((factsOf(model, 'endpoint acme/front/pod')[0] as { labels: object }).labels, { role: 'db' });
   await model.remove([{ kind: 'Group', name: 'acme/empty' }]);
@@ -702,6 +696,9 @@ await t.test('an agent says what its endpoint is, and an intent stands over it',
   const facts = factsByKey(model.facts());
   const again = await opened.reopen();
   t.same(factsByKey(again.model.facts()), facts);
+  await again.model.requestEndpoint({ tenant: 'acme', network: 'front', name: 'pod', host: 'h1', rates: {} });
+  const without = factsOf(again.model, 'endpoint acme/front/pod')[0] as object;
+  t.notOk('rates' in without, 'no rates take them back');
   await again.close();
 });
 
