@@ -13,6 +13,7 @@ export function addCompletion(program: Program): void {
       if (name !== 'get') return;
       complete('drops', 'what switches have dropped, and why');
       complete('fabric', 'switches, ports, links and stations');
+      complete('kubernetes', 'the cluster that is watched');
       complete('multicast', 'groups, receivers, routers and trees');
     });
   }

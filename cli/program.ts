@@ -135,9 +135,9 @@ export function buildProgram(end: (exit: Exit) => void): Program {
     .command('get')
     .description(
       'list objects with their allocated values; drops: what switches have dropped, and why; ' +
-        'multicast: groups, receivers, routers and trees; fabric: switches, ports, links and stations',
+        'multicast: groups, receivers, routers and trees; fabric: switches, ports, links and stations; kubernetes: the cluster that is watched',
     )
-    .argument('<kind>', `one of ${KIND_WORDS.join(', ')}, all, drops, multicast, or fabric`)
+    .argument('<kind>', `one of ${KIND_WORDS.join(', ')}, all, drops, multicast, fabric, or kubernetes`)
     .argument(
       '[names...]',
       'only these; of drops: hosts or endpoints; of multicast: addresses of groups; of fabric: datapath ids',
@@ -158,6 +158,11 @@ export function buildProgram(end: (exit: Exit) => void): Program {
       if (kind === 'fabric') {
         const { getFabric } = await import('./commands/fabric.js');
         end(await getFabric(new Client(options.server), names, options));
+        return;
+      }
+      if (kind === 'kubernetes') {
+        const { getKubernetes } = await import('./commands/kubernetes.js');
+        end(await getKubernetes(new Client(options.server), options));
         return;
       }
       if (kind === 'multicast') {
@@ -281,6 +286,10 @@ export function buildProgram(end: (exit: Exit) => void): Program {
       new Option('--store <DRIVER>', 'where state is kept (default: level)').choices(['level', 'etcd']),
     )
     .addOption(new Option('--etcd <URL,...>', 'client URLs of the etcd cluster').argParser(list))
+    .option(
+      '--kubernetes [KUBECONFIG]',
+      'watch a Kubernetes cluster; without a file as the service account of the pod that this runs in',
+    )
     .option('--config <FILE>', 'configuration in YAML; options of the command line stand over it')
     .option('--log-level <LEVEL>', 'trace, debug, info (default), warn, error, fatal or silent')
     .addOption(

@@ -1,6 +1,7 @@
 /** `weft controller`. */
 import { ConfigError } from '../../controller/config/load.js';
 import { runController } from '../../controller/process.js';
+import { AccessError } from '../../controller/kubernetes/access.js';
 import { StoreError } from '../../controller/store/store.js';
 import { CommandError, Exit } from '../exit.js';
 import { version } from '../version.js';
@@ -14,6 +15,7 @@ export interface ControllerCommandOptions {
   readonly etcd?: readonly string[];
   readonly config?: string;
   readonly logLevel?: string;
+  readonly kubernetes?: string | true;
   readonly logFormat?: 'json' | 'text';
 }
 
@@ -29,6 +31,7 @@ export async function controller(options: ControllerCommandOptions): Promise<Exi
 
 function explained(error: unknown): unknown {
   if (error instanceof ConfigError) return new CommandError(Exit.usage, error.message);
+  if (error instanceof AccessError) return new CommandError(Exit.usage, error.message);
   if (error instanceof StoreError) {
     return new CommandError(
       Exit.error,

@@ -2,6 +2,7 @@
  * What the HTTP API needs of the controller. `controller/main` hands it in; tests hand in parts of it.
  */
 import type { FabricReport } from '../fabric/types.js';
+import type { KubernetesReport } from '../kubernetes/types.js';
 import type { MetricFamily } from '../metrics.js';
 import type { Model } from '../model/types.js';
 import type { MulticastState } from '../multicast/types.js';
@@ -127,6 +128,8 @@ export interface ApiBackend {
   multicast(network: string | undefined, counters: boolean): Promise<MulticastState>;
   /** What has been found out about the switches that no agent claims. */
   fabric(): FabricReport;
+  /** What is known of the cluster that is watched, if any. */
+  kubernetes(): KubernetesReport;
   /** Read at every scrape of `/metrics`. */
   metrics(): readonly MetricFamily[];
 }

@@ -12,6 +12,7 @@ import type { ApiBackend } from './backend.js';
 import type { ApiContext, ApiServer, TypeProvider } from './context.js';
 import { ApiError, httpError } from './errors.js';
 import { fabricRoutes } from './fabric.js';
+import { kubernetesRoutes } from './kubernetes.js';
 import { intentRoutes } from './intents.js';
 import { namesLoopback, RequestRate } from './limits.js';
 import { multicastRoutes } from './multicast.js';
@@ -137,6 +138,7 @@ export async function createApi({ backend, config, log, metrics }: ApiOptions): 
   await server.register(async (scope) => await packetRoutes(scope as ApiServer, context));
   await server.register(async (scope) => await multicastRoutes(scope as ApiServer, context));
   await server.register(async (scope) => await fabricRoutes(scope as ApiServer, context));
+  await server.register(async (scope) => await kubernetesRoutes(scope as ApiServer, context));
   await server.register(async (scope) => await traceRoutes(scope as ApiServer, context));
   await server.register(async (scope) => await openApiRoutes(scope as ApiServer));
   metrics.addSource(() => [...backend.metrics(), ...counts.families(), ...watchFamilies(watch)]);

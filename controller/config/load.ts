@@ -49,6 +49,8 @@ export interface ConfigOverrides {
   readonly store?: string | undefined;
   readonly etcd?: readonly string[] | undefined;
   readonly logLevel?: string | undefined;
+  /** A kubeconfig, or true for the service account of the pod. */
+  readonly kubernetes?: string | true | undefined;
 }
 
 Format.Set('address', (text) => parseListenAddress(text) !== undefined);
@@ -141,6 +143,8 @@ function override(value: unknown, overrides: ConfigOverrides): { value: unknown;
   set('store.driver', overrides.store);
   set('store.etcd', overrides.etcd);
   set('data', overrides.data);
+  if (overrides.kubernetes !== undefined) set('kubernetes.enabled', true);
+  if (typeof overrides.kubernetes === 'string') set('kubernetes.kubeconfig', overrides.kubernetes);
   set('log.level', overrides.logLevel);
   return { value: result, paths };
 }

@@ -3,6 +3,7 @@
  * is made from this schema, so descriptions are written for operators.
  */
 import Type, { type Static } from 'typebox';
+import { NAME_PATTERN } from '../model/intent-schema.js';
 
 /** Whether a running controller takes a changed value over at SIGHUP (`live`) or only when it starts (`restart`). */
 type Reload = 'live' | 'restart';
@@ -133,6 +134,78 @@ export const ConfigSchema = Type.Object(
         ),
       },
       'What /metrics shows beyond the rest.',
+    ),
+    kubernetes: section(
+      {
+        enabled: Type.Boolean({
+          default: false,
+          ...option(
+            'A cluster is watched, and its pods and NetworkPolicies are declared as intents. `weft controller --kubernetes` says it too.',
+            'restart',
+          ),
+        }),
+        kubeconfig: Type.Optional(
+          Type.String({
+            minLength: 1,
+            ...option(
+              'Path of a kubeconfig. Without it: the service account of the pod that the controller runs in.',
+              'restart',
+            ),
+          }),
+        ),
+        context: Type.Optional(
+          Type.String({
+            minLength: 1,
+            ...option('Context of the kubeconfig. Without it: its current one.', 'restart'),
+          }),
+        ),
+        tenant: Type.String({
+          default: 'kubernetes',
+          pattern: NAME_PATTERN,
+          ...option('Tenant of everything that stands for the cluster; made if it is not there.', 'restart'),
+        }),
+        network: Type.String({
+          default: 'pods',
+          pattern: NAME_PATTERN,
+          ...option(
+            'Network of the pods in that tenant. Made, with the addresses below, if nobody has declared it.',
+            'restart',
+          ),
+        }),
+        subnet: Type.String({
+          default: '10.244.0.0/16',
+          ...option('IPv4 prefix of the network, or none.', 'restart'),
+        }),
+        gateway: Type.Optional(
+          Type.String({
+            ...option('IPv4 address of its default gateway. Without it: no gateway.', 'restart'),
+          }),
+        ),
+        ipv6Subnet: Type.Optional(
+          Type.String({ ...option('IPv6 prefix of the network. Without it: no IPv6.', 'restart') }),
+        ),
+        ipv6Gateway: Type.Optional(
+          Type.String({
+            ...option('IPv6 address of its default gateway. Without it: no gateway.', 'restart'),
+          }),
+        ),
+        pageSize: count(500, 1, 10_000, 'Objects in one page of a list.', 'restart'),
+        silenceMs: count(
+          150_000,
+          1000,
+          3_600_000,
+          'A watch without a byte for this long is renewed. An API server sends something about every minute.',
+          'restart',
+        ),
+        resyncMs: count(
+          600_000,
+          1000,
+          86_400_000,
+          'How often everything is compared with what is declared.',
+          'restart',
+        ),
+      },
+      'A Kubernetes cluster whose pods are endpoints.',
     ),
     store: section(
       {

@@ -14,6 +14,7 @@ import type { Model } from '../model/types.js';
 import { type AgentState, MulticastService, type MulticastState } from '../multicast/index.js';
 import type { DropCounter, Gathered, PacketListener, PuntService, RuleCounters } from '../punt/index.js';
 import { log, tellDatapathEvent, tellHubEvent } from './events.js';
+import { type KubernetesReport, type KubernetesService, NOT_WATCHED } from '../kubernetes/index.js';
 import { EMPTY_FABRIC, type FabricReport } from '../fabric/index.js';
 import { Fabric } from './fabric.js';
 import { controllerMetrics } from './metrics.js';
@@ -41,6 +42,8 @@ export interface ControllerParts {
   readonly punts: PuntService;
   /** Read already: what it says of receivers is part of the first tables. */
   readonly journal: Journal;
+  /** Absent: no cluster is watched. */
+  readonly kubernetes?: KubernetesService | undefined;
 }
 
 /**
@@ -55,6 +58,7 @@ export class WiredController implements Controller {
   readonly #multicast: MulticastService;
   /** Absent: switches that no agent claims are left alone. */
   readonly #fabric: Fabric | undefined;
+  readonly #kubernetes: KubernetesService | undefined;
   readonly #hub: AgentHub;
   readonly #settler: Settler;
   readonly #ports: PortFacts;
@@ -69,12 +73,13 @@ export class WiredController implements Controller {
   /** Writes all facts and derives every table; no socket is open yet. */
   constructor(
     private readonly options: ControllerOptions,
-    { model, datapaths, channel, numbering, punts, journal }: ControllerParts,
+    { model, datapaths, channel, numbering, punts, journal, kubernetes }: ControllerParts,
   ) {
     this.model = model;
     this.#datapaths = datapaths;
     this.#channel = channel;
     this.#punts = punts;
+    this.#kubernetes = kubernetes;
     this.#logger = options.log.component('controller');
     this.#controllerId = `weft-${this.#startedAt.toString(36)}-${process.pid.toString(36)}`;
     this.#settler = new Settler(
@@ -133,11 +138,13 @@ export class WiredController implements Controller {
       openflow: formatListenAddress({ host: openflow.address, port: openflow.port }),
       hub: hub.map(formatAddress).join(', '),
     };
+    this.#kubernetes?.start();
     return this.#listeners;
   }
 
   async stop(deadlineMs = 5_000): Promise<void> {
     const signal = AbortSignal.timeout(deadlineMs);
+    await this.#kubernetes?.stop();
     await this.#hub.stop(deadlineMs);
     await this.#settler.idle(signal);
     await this.#fabric?.idle(signal);
@@ -227,6 +234,10 @@ export class WiredController implements Controller {
     return this.#fabric?.service.report() ?? EMPTY_FABRIC;
   }
 
+  kubernetes(): KubernetesReport {
+    return this.#kubernetes?.report() ?? NOT_WATCHED;
+  }
+
   async trace(request: TraceRequest): Promise<TraceReport> {
     const datapaths = this.#datapaths;
     return await trace(request, {
@@ -245,6 +256,7 @@ export class WiredController implements Controller {
       ...this.#punts.metrics(),
       ...this.#multicast.metrics(),
       ...(this.#fabric?.service.metrics() ?? []),
+      ...(this.#kubernetes?.metrics() ?? []),
     ];
   }
 

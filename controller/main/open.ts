@@ -5,6 +5,7 @@ import { Journal } from '../journal/journal.js';
 import { Model } from '../model/index.js';
 import { PuntService } from '../punt/index.js';
 import { channelOptions, WiredController } from './controller.js';
+import { openKubernetes } from './kubernetes.js';
 import type { Controller, ControllerOptions } from './types.js';
 
 /** Loads the model from the store, derives every table and wires the parts. Nothing listens before `start`. */
@@ -36,5 +37,6 @@ export async function openController(options: ControllerOptions): Promise<Contro
     what: 'group memberships',
     logger: log.component('multicast'),
   });
-  return new WiredController(options, { model, datapaths, channel, numbering, punts, journal });
+  const kubernetes = await openKubernetes(model, options);
+  return new WiredController(options, { model, datapaths, channel, numbering, punts, journal, kubernetes });
 }

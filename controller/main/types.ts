@@ -12,8 +12,8 @@ import type { Store } from '../store/store.js';
 export interface ControllerOptions {
   /** Open; stays its owner's, who closes it after `stop`. */
   readonly store: Store;
-  /** `openflow`, `fabric`, `hub`, `metrics` and `store.driver` are read; listeners take port 0 for a free one. */
-  readonly config: Pick<Config, 'openflow' | 'fabric' | 'hub' | 'metrics' | 'store'>;
+  /** `openflow`, `fabric`, `hub`, `metrics`, `kubernetes` and `store.driver` are read; listeners take port 0 for a free one. */
+  readonly config: Pick<Config, 'openflow' | 'fabric' | 'hub' | 'metrics' | 'kubernetes' | 'store'>;
   /** A further hub listener beside `config.hub.listen`, e.g. a unix socket. */
   readonly hubAddresses?: readonly Address[];
   readonly log: Log;

@@ -75,6 +75,16 @@ t.test('every mistake is reported with path, line and fix', async (t) => {
   t.equal(found.size, 6, 'and nothing else');
 });
 
+t.test('the cluster on the command line', async (t) => {
+  const defaults = parseConfig('').kubernetes;
+  t.match(defaults, { enabled: false, tenant: 'kubernetes', network: 'pods', subnet: '10.244.0.0/16' });
+  const inCluster = parseConfig('kubernetes: {tenant: k8s}', { overrides: { kubernetes: true } }).kubernetes;
+  t.match(inCluster, { enabled: true, tenant: 'k8s', kubeconfig: undefined });
+  const byFile = parseConfig('', { overrides: { kubernetes: '/etc/weft/admin.conf' } }).kubernetes;
+  t.match(byFile, { enabled: true, kubeconfig: '/etc/weft/admin.conf' });
+  t.match(problems('kubernetes: {tenant: "a b"}'), [{ path: 'kubernetes.tenant', line: 1 }]);
+});
+
 t.test('the message of the error is ready to be shown', async (t) => {
   t.throws(() => parseConfig('hub:\n  leaseMs: 1\n', { file: 'weft.yaml' }), {
     code: 'config.invalid',

@@ -16,6 +16,7 @@ import { createMetrics } from '../../controller/metrics.js';
 import { Model } from '../../controller/model/index.js';
 import { LevelStore } from '../../controller/store/level.js';
 import { fabricReport } from '../support/fabric-report.js';
+import { kubernetesReport } from '../support/kubernetes-report.js';
 
 const folder = mkdtempSync(join(tmpdir(), 'weft-api-'));
 t.teardown(() => rmSync(folder, { recursive: true, force: true }));
@@ -43,6 +44,7 @@ async function open(t: Test) {
     drops: async () => ({ items: [], silent: [] }),
     ruleCounters: async () => ({ items: [], silent: [] }),
     fabric: () => fabricReport,
+    kubernetes: () => kubernetesReport,
     multicast: async () => ({ groups: [], routers: [], queriers: [], silent: [], problems: [], floods: [] }),
     metrics: () => [],
   };

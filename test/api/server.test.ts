@@ -10,6 +10,7 @@ import { createMetrics } from '../../controller/metrics.js';
 import { type ApplyResult, type Model, ModelError } from '../../controller/model/types.js';
 import { acceptingServers } from '../support/accepting-servers.js';
 import { fabricReport } from '../support/fabric-report.js';
+import { kubernetesReport } from '../support/kubernetes-report.js';
 
 const applied: ApplyResult = { changes: [], warnings: [], dryRun: false };
 const overlap = new ModelError([
@@ -55,6 +56,7 @@ async function api(
       silent: [{ datapathId: '02', reason: 'it is not connected' }],
     }),
     fabric: () => fabricReport,
+    kubernetes: () => kubernetesReport,
     multicast: async (network: string | undefined, counters: boolean) => ({
       silent: counters ? [{ datapathId: '02', reason: 'it is not connected' }] : [],
       groups: [
@@ -288,6 +290,11 @@ t.test('multicast groups, of all networks or of one', async (t) => {
     groups: [{ network: 'acme/lan' }],
   });
   t.match((await made.inject('/v1/multicast?network=no/net')).json(), { code: 'object.not-found' });
+});
+
+t.test('the cluster that is watched, nothing of it left out', async (t) => {
+  const { made } = await api(t);
+  t.same((await made.inject('/v1/kubernetes')).json(), kubernetesReport);
 });
 
 t.test('the fabric, nothing of it left out', async (t) => {

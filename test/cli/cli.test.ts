@@ -9,6 +9,7 @@ import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import { outdatedPages } from '../../docs/generate.js';
 import { fabricReport } from '../support/fabric-report.js';
+import { kubernetesReport } from '../support/kubernetes-report.js';
 
 interface Run {
   readonly exit: number;
@@ -187,6 +188,26 @@ t.test('fabric: switches, ports with their roles, links, stations', async (t) =>
     links: { length: 1 },
     stations: { length: 0 },
   });
+});
+
+t.test('kubernetes: resources, nodes, services, and what is refused', async (t) => {
+  const { url, requests } = await answering(t, { body: kubernetesReport });
+  const run = await weft(url, 'get', 'kubernetes');
+  t.equal(run.exit, 0, run.error);
+  t.equal(requests[0]?.url.pathname, '/v1/kubernetes');
+  const lines = run.out.replaceAll(/ +/g, ' ').split('\n');
+  for (const line of [
+    'https://10.96.0.1:443: 12 intents in tenant kubernetes, pods in network pods',
+    'nodes waiting 1 - 1 - connect ECONNREFUSED',
+    'worker-1 h1 yes 192.168.2.10',
+    'shop/web 10.96.0.10 80/tcp to http',
+    'pods shop/bad metadata.labels.app must be string',
+  ]) {
+    t.ok(lines.includes(line), `${line}\n${lines.join('\n')}`);
+  }
+  t.same(JSON.parse((await weft(url, 'get', 'kubernetes', '--json')).out), kubernetesReport);
+  const off = await answering(t, { body: { ...kubernetesReport, enabled: false } });
+  t.match((await weft(off.url, 'get', 'kubernetes')).out, /^no cluster is watched/);
 });
 
 t.test('describe network: how its broadcast travels', async (t) => {
