@@ -5,6 +5,9 @@
  * Between known stations: their frames come to the controller all the same, as from a switch that does not have its entries yet. From new
  * stations: each frame is the first of its station, which is learned; Weft derives its entries and sends them to all switches, so that none
  * of them will ask, the peer sends one to the switch that asked.
+ *
+ * One packet at a time, the peer is a loop in Node that answers without looking (echo-controller.ts): what is above its time is what
+ * decoding, deciding and encoding take.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -115,6 +118,23 @@ async function startPeer(options: readonly string[]): Promise<Contender> {
   };
 }
 
+/** Answers everything, so there is nothing to learn. */
+async function startEcho(): Promise<Contender> {
+  const main = fileURLToPath(new URL('./echo-controller.js', import.meta.url));
+  const child = spawn(process.execPath, [main], { stdio: ['pipe', 'pipe', 'inherit'] });
+  const [line] = (await once(createInterface({ input: child.stdout }), 'line')) as [string];
+  const switches = await Switches.start(Number(line), 'nx_packet_in2');
+  return {
+    switches,
+    stop: async () => {
+      await switches.stop();
+      const gone = once(child, 'exit');
+      child.stdin.end();
+      await gone;
+    },
+  };
+}
+
 function canConnect(port: number): Promise<boolean> {
   const socket = connect({ host: '127.0.0.1', port });
   return new Promise((resolve) => {
@@ -130,6 +150,12 @@ function canConnect(port: number): Promise<boolean> {
 async function known({ switches }: Contender): Promise<number> {
   const run = await switches.command({ command: 'known', milliseconds: MILLISECONDS });
   return (1_000 * run.packetOuts) / run.milliseconds;
+}
+
+/** Microseconds from a packet-in to its packet-out, the only one under way. */
+async function alone({ switches }: Contender): Promise<number> {
+  const run = await switches.command({ command: 'single', milliseconds: MILLISECONDS / 3 });
+  return (1_000 * run.milliseconds) / run.packetOuts;
 }
 
 async function learnt({ switches }: Contender): Promise<number> {
@@ -152,6 +178,8 @@ export async function run({ rounds = 5 }: { readonly rounds?: number }): Promise
     // Neither side sends entries for stations that it knows.
     const answering = await started(startPeer(['--noflow']));
     const between = await inTurn(rounds, { weft: () => known(weft), peer: () => known(answering) });
+    const echo = await started(startEcho());
+    const single = await inTurn(rounds, { weft: () => alone(weft), peer: () => alone(echo) });
     const learning = await started(startPeer([]));
     const first = await inTurn(Math.min(rounds, 6), {
       weft: () => learnt(weft),
@@ -167,6 +195,17 @@ export async function run({ rounds = 5 }: { readonly rounds?: number }): Promise
         {
           better: 'higher',
           target: 5,
+        },
+      ),
+      compare(
+        'packet-in to packet-out, one at a time',
+        'us',
+        single.weft,
+        'a Node loop that echoes',
+        single.peer,
+        {
+          better: 'lower',
+          target: 1.3,
         },
       ),
       compare(`packet-ins of new stations, ${SWITCHES} switches`, '/s', first.weft, PEER, first.peer, {

@@ -7,6 +7,7 @@
  *
  *     {"command": "learn"}                         every station sends until the controller has answered each once
  *     {"command": "known", "milliseconds": 3000}   packets between those stations, the pipe full
+ *     {"command": "single", "milliseconds": 3000}  the same of one switch, each packet after the answer to the one before
  *     {"command": "new", "stations": 60000}        as many new stations send one packet each
  *
  * FORMAT is what the controller asks a real switch for: `packet_in`, or `nx_packet_in2` with what Open vSwitch puts into it.
@@ -159,6 +160,27 @@ async function known(milliseconds: number): Promise<PacketInRun> {
   });
 }
 
+/** One packet at a time. The answer is looked for in every turn of the event loop: waiting costs both contenders the same. */
+async function single(milliseconds: number): Promise<PacketInRun> {
+  const [one] = switches;
+  if (one === undefined) throw new Error('no switch');
+  const [first, second] = [
+    frame(stationMac(0, 0), stationMac(0, 1)),
+    frame(stationMac(0, 1), stationMac(0, 0)),
+  ];
+  const packets = [packetIn(format, portOf(0), first), packetIn(format, portOf(1), second)] as const;
+  return await counting(async () => {
+    const end = performance.now() + milliseconds;
+    let packetIns = 0;
+    for (; performance.now() < end; packetIns++) {
+      const answered = one.counters.packetOuts + 1;
+      one.sendBytes(packetIns % 2 === 0 ? packets[0] : packets[1]);
+      while (one.counters.packetOuts < answered) await turn();
+    }
+    return packetIns;
+  });
+}
+
 let introduced = STATIONS;
 
 /** Each sends to a known station; done when the last of them has been answered. */
@@ -197,7 +219,7 @@ async function roomIn(one: EmulatedSwitch): Promise<void> {
 }
 
 interface Command {
-  readonly command: 'learn' | 'known' | 'new';
+  readonly command: 'learn' | 'known' | 'single' | 'new';
   readonly milliseconds?: number;
   readonly stations?: number;
 }
@@ -205,7 +227,12 @@ interface Command {
 console.log(JSON.stringify({ connected: switches.length }));
 for await (const line of createInterface({ input: process.stdin })) {
   const { command, milliseconds = 1_000, stations = 1_000 } = JSON.parse(line) as Command;
-  const work = { learn, known: () => known(milliseconds), new: () => newStations(stations) };
+  const work = {
+    learn,
+    known: () => known(milliseconds),
+    single: () => single(milliseconds),
+    new: () => newStations(stations),
+  };
   console.log(JSON.stringify(await work[command]()));
 }
 await fleet.stop();
