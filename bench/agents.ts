@@ -39,9 +39,16 @@ export class BenchAgent {
   }
 
   /** Resolves when the entries of the endpoint are acknowledged by this host's switch; gives the milliseconds it took. */
-  async attach(tenant: string, network: string, endpoint: string, port: string): Promise<number> {
+  async attach(
+    tenant: string,
+    network: string,
+    endpoint: string,
+    port: string,
+    groups: readonly string[] = [],
+  ): Promise<number> {
     const begin = performance.now();
-    await this.peer.call(EndpointRequest, { tenant, network, endpoint });
+    const named = groups.length === 0 ? {} : { groups: [...groups] };
+    await this.peer.call(EndpointRequest, { tenant, network, endpoint, ...named });
     const params = {
       endpoint: `${tenant}/${network}/${endpoint}`,
       interface: port,

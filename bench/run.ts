@@ -12,6 +12,7 @@ import { type Benchmark, type Result, ratioOf, reached, table } from './harness.
 
 const BENCHMARKS: Readonly<Record<string, () => Promise<Benchmark>>> = {
   codec: () => import('./codec.js'),
+  churn: () => import('./churn.js'),
   'endpoint-add': () => import('./endpoint-add.js'),
   'fabric-packet-in': () => import('./fabric-packet-in.js'),
   hub: () => import('./hub.js'),

@@ -15,8 +15,8 @@ const TIMEOUT_MS = 120_000;
  * Audits are off: emulated switches keep no entries, so reading them back would find all of them missing. Nor do leases run out:
  * the benches have no agents that renew them.
  */
-const configuration = (address: string, packetInsPerSecond: number): string => `
-openflow: {listen: "${address}:0", auditIntervalMs: 86400000, packetInsPerSecond: ${packetInsPerSecond}}
+const configuration = (address: string, openflowPort: number, packetInsPerSecond: number): string => `
+openflow: {listen: "${address}:${openflowPort}", auditIntervalMs: 86400000, packetInsPerSecond: ${packetInsPerSecond}}
 hub: {listen: "${address}:0", leaseMs: 600000}
 http: {listen: "127.0.0.1:0", requestsPerSecond: 1000000, maxBodyBytes: 67108864, requestTimeoutMs: ${TIMEOUT_MS}}
 `;
@@ -56,20 +56,21 @@ export class WeftProcess {
 
   /**
    * `address`: where switches and agents connect to. `nodeOptions`: to profile, e.g. `--cpu-prof`. `packetInsPerSecond`: taken from each
-   * switch; default that of the configuration.
+   * switch; default that of the configuration. `before`: one that has ended, whose store and port for switches this takes over.
    */
   static async start(
     address = '127.0.0.1',
     nodeOptions: readonly string[] = [],
     packetInsPerSecond = 1_000,
+    before?: WeftProcess,
   ): Promise<WeftProcess> {
-    const directory = await mkdtemp(join(tmpdir(), `weft-bench-${process.pid}-`));
+    const directory = before?.directory ?? (await mkdtemp(join(tmpdir(), `weft-bench-${process.pid}-`)));
     const config = join(directory, 'weft.yaml');
-    await writeFile(config, configuration(address, packetInsPerSecond));
+    await writeFile(config, configuration(address, before?.openflow.port ?? 0, packetInsPerSecond));
     const main = fileURLToPath(new URL('../cli/main.js', import.meta.url));
     const options = ['--config', config, '--data', join(directory, 'data'), '--log-format', 'json'];
     const daemon = Daemon.start('weft', [process.execPath, ...nodeOptions, main, 'controller', ...options], {
-      logFile: join(directory, 'controller.log'),
+      logFile: join(directory, `controller${before === undefined ? '' : '-again'}.log`),
     });
     const { http, openflow, hub } = await waitFor('the controller', () => readyLine(daemon), TIMEOUT_MS);
     const client = new Client(`http://${http}`, { bodyTimeout: TIMEOUT_MS, headersTimeout: TIMEOUT_MS });
