@@ -14,7 +14,7 @@ import { KeyedQueue } from './keyed-queue.js';
 import { configureLeg, createLeg, deleteLink, linkExists, listLinks, setMtu, setUp } from './linux/links.js';
 import type { LocalAttachParams, LocalAttachResult } from './local/methods.js';
 import type { Logger } from './logger.js';
-import { samePlace, type AttachmentRecord } from './records.js';
+import { isLeg, samePlace, type AttachmentRecord } from './records.js';
 import type { StateFile } from './state-file.js';
 
 export interface AttachmentsOptions {
@@ -66,8 +66,9 @@ export class Attachments {
   }
 
   attach(params: LocalAttachParams): Promise<LocalAttachResult> {
-    if ((params.netns === undefined) === (params.interface === undefined)) {
-      throw new AgentError('agent.option.invalid', 'exactly one of netns and interface is needed', {
+    const places = [params.netns, params.interface, params.peer].filter((place) => place !== undefined);
+    if (places.length !== 1) {
+      throw new AgentError('agent.option.invalid', 'exactly one of netns, interface and peer is needed', {
         path: 'netns',
       });
     }
@@ -162,8 +163,8 @@ export class Attachments {
     for (const [name, record] of this.records) {
       if (this.busy.has(name)) continue;
       if (!links.has(name)) {
-        // A virtual machine that restarts makes its tap anew; a leg is gone only with its namespace.
-        if (record.namespace !== undefined) this.detachLater(record.endpoint);
+        // A virtual machine that restarts makes its tap anew; a leg is gone only with the namespace of its other end.
+        if (isLeg(record)) this.detachLater(record.endpoint);
       } else if (!ports.has(name)) {
         this.options.logger.warn({ event: 'port.restored', interface: name, endpoint: record.endpoint });
         await this.options.driver.addPort(name, record);
@@ -229,6 +230,7 @@ export class Attachments {
         generation,
         others: attached.others,
         ...(record.innerInterface === undefined ? {} : { innerInterface: record.innerInterface }),
+        ...(record.peer === undefined ? {} : { peer: record.peer }),
       };
     } catch (error) {
       logger.warn({ event: 'endpoint.attach.failed', endpoint, reason: messageOf(error) });
@@ -251,7 +253,8 @@ export class Attachments {
       if (old[0] === name && samePlace(old[1], record) && (await linkExists(name))) return true;
       await this.takeDown(...old, 'it is attached at another place');
     }
-    if (record.namespace === undefined || record.innerInterface === undefined) {
+    const innerInterface = record.peer ?? record.innerInterface;
+    if (!isLeg(record) || innerInterface === undefined) {
       if (!(await linkExists(name))) {
         throw new AgentError('agent.interface.missing', `this host has no interface ${name}`, {
           path: 'interface',
@@ -265,8 +268,8 @@ export class Attachments {
     await this.options.driver.removePort(name);
     await createLeg({
       hostInterface: name,
-      namespace: record.namespace,
-      innerInterface: record.innerInterface,
+      ...(record.namespace === undefined ? {} : { namespace: record.namespace }),
+      innerInterface,
       mac: record.mac,
       mtu,
       alias: `${this.aliasPrefix}${record.endpoint}`,
@@ -293,7 +296,7 @@ export class Attachments {
       await this.remember();
       // A switch that is away is put right by reconcile when it is back.
       if (this.options.driver.state === 'ready') await this.options.driver.removePort(name);
-      if (record.namespace !== undefined) await deleteLink(name);
+      if (isLeg(record)) await deleteLink(name);
       this.options.logger.info({
         event: 'endpoint.detached',
         endpoint: record.endpoint,
@@ -348,13 +351,14 @@ function requestOf(params: LocalAttachParams): Parameters<HubSession['request']>
 }
 
 function recordOf(endpoint: string, params: LocalAttachParams, view: EndpointView): AttachmentRecord {
-  const { netns, innerInterface = DEFAULT_INNER_INTERFACE, attachUUID } = params;
+  const { netns, innerInterface = DEFAULT_INNER_INTERFACE, peer, attachUUID } = params;
   return {
     endpoint,
     generation: 0,
     mac: view.mac,
     ...(attachUUID === undefined ? {} : { attachUUID }),
     ...(netns === undefined ? {} : { namespace: netns, innerInterface }),
+    ...(peer === undefined ? {} : { peer }),
   };
 }
 

@@ -70,6 +70,7 @@ const Key = {
   attachUUID: 'weft-attach-uuid',
   namespace: 'weft-namespace',
   innerInterface: 'weft-inner-interface',
+  peer: 'weft-veth-peer',
 } as const;
 
 /** On the bridge: which agent made it. */
@@ -88,6 +89,7 @@ export function encodeRecord(record: AttachmentRecord): ReadonlyMap<string, stri
     [Key.attachUUID, record.attachUUID],
     [Key.namespace, record.namespace],
     [Key.innerInterface, record.innerInterface],
+    [Key.peer, record.peer],
   ];
   return new Map(pairs.filter((pair): pair is [string, string] => pair[1] !== undefined));
 }
@@ -100,6 +102,7 @@ export function decodeRecord(ids: ReadonlyMap<string, string>): AttachmentRecord
   const attachUUID = ids.get(Key.attachUUID);
   const namespace = ids.get(Key.namespace);
   const innerInterface = ids.get(Key.innerInterface);
+  const peer = ids.get(Key.peer);
   return {
     endpoint,
     generation,
@@ -107,5 +110,6 @@ export function decodeRecord(ids: ReadonlyMap<string, string>): AttachmentRecord
     ...(attachUUID === undefined ? {} : { attachUUID }),
     ...(namespace === undefined ? {} : { namespace }),
     ...(innerInterface === undefined ? {} : { innerInterface }),
+    ...(peer === undefined ? {} : { peer }),
   };
 }

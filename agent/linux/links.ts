@@ -13,11 +13,12 @@ interface LinkJson {
   readonly ifalias?: string;
 }
 
-/** The leg of a namespace as it should be. */
+/** A leg as it should be. */
 export interface Leg {
   /** Name of the end that stays in the host. */
   readonly hostInterface: string;
-  readonly namespace: string;
+  /** Path of the one for the inner end; absent: it stays in the host for whoever moves it. */
+  readonly namespace?: string;
   readonly innerInterface: string;
   readonly mac: string;
   /** Bytes. */
@@ -70,19 +71,21 @@ export async function deleteLink(name: string): Promise<void> {
 }
 
 /**
- * Make the veth pair with its inner end, down, in the namespace and its outer end, up, in the host. Nothing is left when it fails.
+ * Make the veth pair with its inner end, down, in the namespace (or in the host) and its outer end, up, in the host. Nothing is left when
+ * it fails.
  * Rejects with `agent.namespace.missing`, `agent.interface.exists`, `agent.command.failed`.
  */
 export async function createLeg(leg: Leg): Promise<void> {
   const { hostInterface, namespace, innerInterface, mac, mtu } = leg;
-  if (!existsSync(namespace)) {
+  if (namespace !== undefined && !existsSync(namespace)) {
     throw new AgentError('agent.namespace.missing', `there is no network namespace ${namespace}`, {
       path: 'netns',
       fix: 'give the path of a namespace, such as /run/netns/NAME or /proc/PID/ns/net',
     });
   }
+  const place = namespace === undefined ? '' : ` netns ${namespace}`;
   const lines = [
-    `link add ${hostInterface} mtu ${mtu} type veth peer name ${innerInterface} mtu ${mtu} address ${mac} netns ${namespace}`,
+    `link add ${hostInterface} mtu ${mtu} type veth peer name ${innerInterface} mtu ${mtu} address ${mac}${place}`,
     `link set dev ${hostInterface} alias ${leg.alias} addrgenmode none`,
     `link set dev ${hostInterface} up`,
   ];
@@ -96,9 +99,9 @@ export async function createLeg(leg: Leg): Promise<void> {
   if (added.stderr.includes('File exists')) {
     throw new AgentError(
       'agent.interface.exists',
-      `${namespace} has an interface ${innerInterface} already`,
+      `${namespace ?? 'this host'} has an interface ${innerInterface} already`,
       {
-        path: 'innerInterface',
+        path: namespace === undefined ? 'peer' : 'innerInterface',
         fix: 'choose another name',
       },
     );
@@ -107,7 +110,10 @@ export async function createLeg(leg: Leg): Promise<void> {
     if (added.exitCode !== 0) {
       throw new AgentError('agent.command.failed', `making ${hostInterface}: ${added.stderr.trim()}`);
     }
-    if (leg.checksums) await command(inside(namespace, ['ethtool', '-K', innerInterface, 'tx', 'off']));
+    if (leg.checksums) {
+      const argv = ['ethtool', '-K', innerInterface, 'tx', 'off'];
+      await command(namespace === undefined ? argv : inside(namespace, argv));
+    }
   } catch (error) {
     await deleteLink(hostInterface);
     throw error;

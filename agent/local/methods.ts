@@ -9,9 +9,10 @@ const Name = Type.String({ minLength: 1, maxLength: 253, pattern: '^[^/\\s]+$' }
 const InterfaceName = Type.String({ minLength: 1, maxLength: 15, pattern: '^[^/\\s]+$' });
 
 /**
- * Attach an endpoint: a network namespace (`netns`, a path, gets a leg with the endpoint's addresses) or an existing interface of the host
- * (`interface`, a tap of a virtual machine). Answers when the home switch has acknowledged the endpoint's entries; the leg comes up
- * only after that. Repeating it for the same place is no error.
+ * Attach an endpoint: a network namespace (`netns`, a path, gets a leg with the endpoint's addresses), an existing interface of the host
+ * (`interface`, a tap of a virtual machine), or a leg whose other end a container runtime moves and gives its addresses itself (`peer`, the
+ * name of that end, left down in the agent's namespace). Answers when the home switch has acknowledged the endpoint's entries; the leg
+ * comes up only after that. Repeating it for the same place is no error.
  */
 export const LocalAttach = new RequestType(
   'local.attach',
@@ -21,6 +22,7 @@ export const LocalAttach = new RequestType(
     endpoint: Name,
     netns: Type.Optional(Type.String({ pattern: '^/', description: 'path of a network namespace' })),
     interface: Type.Optional(InterfaceName),
+    peer: Type.Optional(InterfaceName),
     innerInterface: Type.Optional(
       Type.String({ minLength: 1, maxLength: 15, pattern: '^[^/\\s]+$', description: 'default eth0' }),
     ),
@@ -43,6 +45,7 @@ export const LocalAttach = new RequestType(
     endpoint: EndpointView,
     interface: InterfaceName,
     innerInterface: Type.Optional(InterfaceName),
+    peer: Type.Optional(InterfaceName),
     mtu: Type.Integer({ description: 'bytes, as set on the interface' }),
     generation: Type.Integer(),
     others: Type.Union([Type.Literal('pending'), Type.Literal('acknowledged')]),

@@ -9,7 +9,7 @@ import { decodeRecord, encodeRecord } from '../../agent/drivers/ovs-schema.js';
 import { KeyedQueue } from '../../agent/keyed-queue.js';
 import { silentLogger, type Logger } from '../../agent/logger.js';
 import { datapathIdOf, resolveOptions } from '../../agent/options.js';
-import { samePlace, type AttachmentRecord } from '../../agent/records.js';
+import { isLeg, samePlace, type AttachmentRecord } from '../../agent/records.js';
 import { StateFile } from '../../agent/state-file.js';
 
 t.test('options: defaults', async (t) => {
@@ -75,6 +75,7 @@ const record = fc.record(
     attachUUID: fc.string(),
     namespace: fc.string(),
     innerInterface: fc.string(),
+    peer: fc.string(),
   },
   { requiredKeys: ['endpoint', 'generation', 'mac'] },
 );
@@ -91,6 +92,16 @@ t.test("records survive the switch's database; what others wrote is none", async
   t.ok(samePlace(place, { ...place, generation: 9 }));
   t.notOk(samePlace(place, { ...place, namespace: '/run/netns/y' }));
   t.notOk(samePlace(place, { ...place, attachUUID: 'u' }), 'another run of the container');
+  t.notOk(samePlace(place, { ...place, peer: 'p' }));
+  t.same(
+    [
+      place,
+      { endpoint: 'a/b/c', generation: 1, mac: '', peer: 'p' },
+      { endpoint: 'a/b/c', generation: 1, mac: '' },
+    ].map(isLeg),
+    [true, true, false],
+    'a tap is not ours to delete',
+  );
 });
 
 t.test('the state file', async (t) => {

@@ -132,6 +132,40 @@ t.test('bridge, attachment, what is undone, and the restarts of everybody', asyn
     t.same(await agent.call(LocalDetach, vm), { detached: false }, 'twice is no error');
   });
 
+  await t.test('a leg whose other end a runtime moves', async (t) => {
+    hub.declare('acme/front/moved', {});
+    const moved = { tenant: 'acme', network: 'front', endpoint: 'moved' };
+    const params = { ...moved, peer: 'peer0', attachUUID: 'u1' };
+    const attached = await agent.call(LocalAttach, params);
+    t.match(attached, { interface: hostInterfaceOf('acme/front/moved'), peer: 'peer0', mtu: 1_450 });
+    const shown = await host.exec(['ip', '-json', 'addr', 'show', 'peer0']);
+    for (const part of [`"address":"${attached.endpoint.mac}"`, '"operstate":"DOWN"', '"addr_info":[]'])
+      t.match(shown, part, 'down and without addresses');
+    const box = await lab.namespace('moved');
+    await host.ip(`link set peer0 netns ${box.path}`);
+    await box.exec(['ip', 'link', 'set', 'peer0', 'name', 'eth7', 'up']);
+    t.match(await box.exec(['ethtool', '-k', 'eth7']), /tx-checksumming: off/, 'through the move');
+
+    // Looking again at everything, as a change of a link makes it do, finds nothing to put right.
+    const log = agent.daemon.log();
+    await host.ip('tuntap add tap1 mode tap');
+    const again = await agent.call(LocalAttach, params);
+    t.equal(again.interface, attached.interface);
+    t.match(await box.exec(['ip', '-json', 'link', 'show', 'eth7']), '"operstate":"UP"', 'it was left alone');
+    await host.ip('link delete tap1');
+    t.notMatch(agent.daemon.log().slice(log.length), /endpoint.detached/);
+    await t.rejects(agent.call(LocalAttach, { ...params, netns: box.path }), {
+      code: 'agent.option.invalid',
+    });
+
+    await lab.removeNamespace('moved');
+    const released = await until('it is gone with its namespace', () =>
+      hub.detached.find(({ endpoint }) => endpoint === 'acme/front/moved'),
+    );
+    t.match(released, { release: true });
+    t.notMatch(await host.vsctl('list-ports', 'br-int'), attached.interface);
+  });
+
   await t.test('what fails half way is undone', async (t) => {
     hub.declare('acme/front/bad');
     const before = { links: await links(host), ports: await host.vsctl('list-ports', 'br-int') };
