@@ -1,6 +1,6 @@
 /**
- * Flooding: broadcast, multicast, and frames for stations that nobody knows. Along the tree of the VLAN's class over links, then to all
- * edge ports. A frame that came over a link which is not in the tree here goes nowhere: so one of two switches alone can take a link out
+ * Flooding: broadcast, frames for stations that nobody knows, and multicast (but see `multicast.ts`). Along the tree of the VLAN's class over
+ * links, then to all edge ports. A frame that came over a link which is not in the tree here goes nowhere: so one of two switches alone can take a link out
  * of a tree, also when the other one is away.
  */
 import type { App } from '../../controller/datapath/app.js';
@@ -9,10 +9,11 @@ import { GroupType } from '../../ofproto/index.js';
 import { bucket, group, output } from '../actions.js';
 import { inPort } from '../match.js';
 import { edgeChunk, edgeChunkGroup } from './groups.js';
+import { declareGroups } from './multicast.js';
 import { Origin, Priority, R, T } from './pipeline.js';
 import { fabricOf, type OpenPort, switchScope } from './topology.js';
 
-/** Why `flood` drops; the object of the cookie. */
+/** Why `tree` drops; the object of the cookie. */
 export const FloodDrop = {
   /** It came over a link that is not in the tree. */
   offTree: 255,
@@ -66,17 +67,12 @@ export const flooding: App = {
       // Ports in any order flood alike; in this one, equal sets are equal entries.
       const apply = ports.sort((a, b) => a - b).map(output);
       const ofClass = R.treeClass.match(treeClass);
-      const copied = {
-        table: T.flood,
-        priority: Priority.host,
-        apply,
-        goto: T.flood_edge,
-        object: treeClass,
-      };
       const scope = switchScope(datapathId);
-      context.flow(scope, { ...copied, match: [ofClass, R.origin.match(Origin.edge)] });
+      const ofTree = { priority: Priority.host, object: treeClass };
+      context.flow(scope, { ...ofTree, table: T.flood, match: [ofClass], apply, goto: T.flood_edge });
       for (const port of ports) {
-        context.flow(scope, { ...copied, match: [ofClass, R.origin.match(Origin.link), ...inPort(port)] });
+        const overLink = [ofClass, R.origin.match(Origin.link), ...inPort(port)];
+        context.flow(scope, { ...ofTree, table: T.tree, match: overLink, goto: T.groups });
       }
     });
 
@@ -102,12 +98,21 @@ export const flooding: App = {
 
     d.entries('cluster', always, (context) => {
       context.flow('global', {
-        table: T.flood,
+        table: T.tree,
+        priority: Priority.rest,
+        match: [R.origin.match(Origin.edge)],
+        goto: T.groups,
+      });
+      context.flow('global', {
+        table: T.tree,
         priority: Priority.rest,
         match: [R.origin.match(Origin.link)],
         drop: true,
         object: FloodDrop.offTree,
       });
     });
+
+    // Last: the numbers of rules are in cookies.
+    declareGroups(d);
   },
 };

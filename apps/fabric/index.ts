@@ -1,6 +1,7 @@
 /** The apps of fabric switches, and the pipeline their entries are for. README.md says what each does. */
 import type { App } from '../../controller/datapath/app.js';
 import { flooding } from './flooding.js';
+import { membership } from './membership.js';
 import { paths } from './paths.js';
 import { ports } from './ports.js';
 import { stations } from './stations.js';
@@ -10,4 +11,4 @@ export { pipeline as fabricPipeline, TREE_CLASSES } from './pipeline.js';
 /** The app whose entries make the trees that frames are flooded over. */
 export const FLOODING_APP = flooding.name;
 
-export const fabricApps: readonly App[] = [ports, stations, paths, flooding];
+export const fabricApps: readonly App[] = [ports, stations, paths, flooding, membership];

@@ -3,7 +3,7 @@
  * nothing in common with the pipeline of overlay hosts (`apps/pipeline.ts`); a switch has one or the other.
  *
  *     from an edge port ──► ingress ──► station ──► destination ──► path
- *     from a link       ──► ingress ──────────────► destination ──► flood ──► flood_edge
+ *     from a link       ──► ingress ──────────────► destination ──► membership ──► tree ──► groups ──► flood ──► flood_edge
  */
 import { defineRegisters } from '../../controller/datapath/fields.js';
 import { definePipeline } from '../../controller/datapath/pipeline.js';
@@ -50,10 +50,14 @@ export const Priority = {
   forbid: 350,
   /** An exception by port from what `host` says. */
   hostException: 310,
+  /** Groups that are never told apart. */
+  guard: 320,
   /** Of this switch: its ports, its stations, its paths. */
   host: 300,
   /** The same on all switches. */
   shared: 200,
+  /** All groups of a VLAN but those that an entry of `host` is for. */
+  restOfVlan: 100,
   /** What a table does with the rest, where that is not its miss. */
   rest: 10,
 } as const;
@@ -85,7 +89,7 @@ export const pipeline = definePipeline([
     match: [R.vlan, F.eth_dst],
     set: [R.destination],
     goto: ['path'],
-    miss: { continue: 'flood' },
+    miss: { continue: 'membership' },
   },
   {
     name: 'path',
@@ -95,12 +99,38 @@ export const pipeline = definePipeline([
     miss: 'drop',
   },
   {
+    name: 'membership',
+    stage: 'output',
+    description:
+      'Messages of group membership from stations go to the controller: reports to nobody else, queries and hellos of routers to all.',
+    match: [R.origin, F.eth_type, F.ip_proto, F.ipv4_dst, F.ipv6_dst, F.icmpv6_type],
+    goto: ['tree'],
+    miss: { continue: 'tree' },
+  },
+  {
+    name: 'tree',
+    stage: 'output',
+    description: 'Lets frames on that come from stations, or over a link of the tree.',
+    match: [R.treeClass, R.origin, F.in_port],
+    goto: ['groups'],
+    miss: 'drop',
+  },
+  {
+    name: 'groups',
+    stage: 'output',
+    description:
+      'Multicast for groups whose receivers are known goes to these and to multicast routers; the rest is flooded.',
+    match: [R.vlan, F.eth_type, F.ipv4_dst, F.ipv6_dst],
+    goto: ['flood'],
+    miss: { continue: 'flood' },
+  },
+  {
     name: 'flood',
     stage: 'output',
-    description: 'Copies to the links of the tree, if the frame came over one or from a station.',
-    match: [R.treeClass, R.origin, F.in_port],
+    description: 'Copies to the links of the tree.',
+    match: [R.treeClass],
     goto: ['flood_edge'],
-    miss: 'continue',
+    miss: { continue: 'flood_edge' },
   },
   {
     name: 'flood_edge',

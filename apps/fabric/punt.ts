@@ -4,7 +4,7 @@
  *
  *     0    'W' 'F'    these frames and no others
  *     2    1          version
- *     3    kind       0 LLDP, 1 the frame of a station that is not known at its port
+ *     3    kind       0 LLDP, 1 the frame of a station that is not known at its port, 2 group membership: IGMP, MLD, hellos of PIM routers
  */
 import { type Action, PacketInReason } from '../../ofproto/index.js';
 import { resubmit } from '../actions.js';
@@ -14,7 +14,7 @@ import { Origin, R, T, treeClassOf } from './pipeline.js';
  * Meters of what one switch sends to the controller. Ports that lead to neighbours have one of their own, so that nobody at another
  * port can drown the probes that links live by.
  */
-export const FabricMeter = { neighbourProbes: 1, otherProbes: 2, stations: 3 } as const;
+export const FabricMeter = { neighbourProbes: 1, otherProbes: 2, stations: 3, membership: 4 } as const;
 
 /** Packets per second of each meter, and how many may come at once. */
 export const FABRIC_PUNT_RATE: Readonly<
@@ -25,11 +25,13 @@ export const FABRIC_PUNT_RATE: Readonly<
   otherProbes: { rate: 500, burst: 1000 },
   // Until the entry of a new station is there, each of its frames comes here.
   stations: { rate: 1000, burst: 2000 },
+  // All stations of a switch answering a general query with a report or two each.
+  membership: { rate: 1000, burst: 2000 },
 };
 
-export type FabricPunt = 'lldp' | 'station';
+export type FabricPunt = 'lldp' | 'station' | 'membership';
 
-const KINDS: readonly FabricPunt[] = ['lldp', 'station'];
+const KINDS: readonly FabricPunt[] = ['lldp', 'station', 'membership'];
 const MAGIC = 0x5746;
 const VERSION = 1;
 const LENGTH = 4;
@@ -41,12 +43,13 @@ export function encodeFabricPunt(kind: FabricPunt): Uint8Array {
   return Uint8Array.of(MAGIC >> 8, MAGIC & 0xff, VERSION, KINDS.indexOf(kind));
 }
 
-/** What user data says; undefined if it is not of this kind or of another version. */
-export function decodeFabricPunt(userdata: Uint8Array): FabricPunt | undefined {
-  if (userdata.length !== LENGTH) return undefined;
-  const [high = 0, low = 0, version, kind = KINDS.length] = userdata;
-  if (((high << 8) | low) !== MAGIC || version !== VERSION) return undefined;
-  return KINDS[kind];
+/** What user data says; undefined if it is not of this kind or of another version. @param start where in `bytes` it begins */
+export function decodeFabricPunt(bytes: Uint8Array, start = 0, end = bytes.length): FabricPunt | undefined {
+  if (end - start !== LENGTH) return undefined;
+  if (bytes[start] !== MAGIC >> 8 || bytes[start + 1] !== (MAGIC & 0xff) || bytes[start + 2] !== VERSION) {
+    return undefined;
+  }
+  return KINDS[bytes[start + 3] ?? KINDS.length];
 }
 
 /** Sends the frame to the controller, at the rate of the meter. */

@@ -6,7 +6,10 @@ import type {
   DatapathId,
   DistributionFact,
   EndpointFact,
+  FabricMulticastFact,
   FabricPortFact,
+  FabricReceiverFact,
+  FabricRouterFact,
   FloodPortFact,
   GroupFact,
   HostFact,
@@ -18,6 +21,7 @@ import type {
   PortFact,
   QosProfileFact,
   RuleFact,
+  SnoopedVlanFact,
   StationFact,
   TenantFact,
 } from '../model/facts.js';
@@ -64,6 +68,14 @@ export interface Facts {
   readonly floodPorts: Collection<FloodPortFact>;
   /** By datapath id; fabric switches only. */
   readonly awaySwitches: Collection<AwaySwitchFact>;
+  /** One at most; of the fabric, as are the next three. */
+  readonly fabricMulticast: Collection<FabricMulticastFact>;
+  /** By VLAN id. */
+  readonly snoopedVlans: Collection<SnoopedVlanFact>;
+  /** By `<VLAN id>/<group>/<MAC>`. */
+  readonly fabricReceivers: Collection<FabricReceiverFact>;
+  /** By `<VLAN id>/<datapathId>/<port number>`. */
+  readonly fabricRouters: Collection<FabricRouterFact>;
   /** Networks by name of tenant. */
   readonly networksByTenant: Index<NetworkFact>;
   /** Endpoints by id of network. */

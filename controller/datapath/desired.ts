@@ -21,7 +21,10 @@ import type {
   DatapathId,
   DistributionFact,
   EndpointFact,
+  FabricMulticastFact,
   FabricPortFact,
+  FabricReceiverFact,
+  FabricRouterFact,
   FloodPortFact,
   GroupFact,
   HostFact,
@@ -33,6 +36,7 @@ import type {
   PortFact,
   QosProfileFact,
   RuleFact,
+  SnoopedVlanFact,
   StationFact,
   TenantFact,
 } from '../model/facts.js';
@@ -70,6 +74,10 @@ export interface FactInputs {
   readonly stations: Input<StationFact>;
   readonly floodPorts: Input<FloodPortFact>;
   readonly awaySwitches: Input<AwaySwitchFact>;
+  readonly fabricMulticast: Input<FabricMulticastFact>;
+  readonly snoopedVlans: Input<SnoopedVlanFact>;
+  readonly fabricReceivers: Input<FabricReceiverFact>;
+  readonly fabricRouters: Input<FabricRouterFact>;
 }
 
 /** What a rule emits. */
@@ -137,6 +145,10 @@ export class DesiredTables {
       stations: this.engine.input('stations'),
       floodPorts: this.engine.input('flood ports'),
       awaySwitches: this.engine.input('away switches'),
+      fabricMulticast: this.engine.input('fabric multicast'),
+      snoopedVlans: this.engine.input('snooped VLANs'),
+      fabricReceivers: this.engine.input('fabric receivers'),
+      fabricRouters: this.engine.input('fabric routers'),
     };
     this.#objectNames = new ObjectNames(this.facts);
     this.#facts = this.#declareFacts();
@@ -216,6 +228,7 @@ export class DesiredTables {
     const { groups, addressSets, policies, rules, qosProfiles } = facts;
     const { multicastReceivers, multicastRouters, distributions } = facts;
     const { fabricPorts, links, stations, floodPorts, awaySwitches } = facts;
+    const { fabricMulticast, snoopedVlans, fabricReceivers, fabricRouters } = facts;
     const claims = engine.derive<HostFact, string>('claims', hosts, (context, host) => {
       if (host.datapathId !== undefined) context.emit(host.datapathId, host.name);
     });
@@ -242,6 +255,10 @@ export class DesiredTables {
       stations,
       floodPorts,
       awaySwitches,
+      fabricMulticast,
+      snoopedVlans,
+      fabricReceivers,
+      fabricRouters,
       networksByTenant: engine.index('networks by tenant', networks, ({ tenant }) => [tenant]),
       endpointsByNetwork: engine.index('endpoints by network', endpoints, ({ network }) => [network]),
       endpointsByHost: engine.index('endpoints by host', endpoints, ({ host }) =>

@@ -5,6 +5,7 @@
  * In the fabric's own tables a switch is a `HostFact` whose name is its datapath id.
  */
 import type { DatapathId } from './facts.js';
+import type { MulticastGroup } from './multicast-facts.js';
 
 /**
  * What a port of a fabric switch leads to; key: `<datapathId>/<port number>`. A port without this fact is not yet known: nothing is
@@ -51,6 +52,37 @@ export interface StationFact {
   readonly mac: number;
   /** 24 bits, unique. */
   readonly number: number;
+  readonly datapathId: DatapathId;
+  readonly port: number;
+}
+
+/** Group membership is listened to on fabric switches; key: `fabric`. Without this fact multicast is flooded. */
+export interface FabricMulticastFact {
+  /** What is sent to groups that nobody has joined. `drop`: only multicast routers get it. */
+  readonly unregistered: 'flood' | 'drop';
+}
+
+/**
+ * A VLAN whose receivers are known, since they have been asked and have had time to answer; key: `<VLAN id>`. The multicast of others is
+ * flooded.
+ */
+export interface SnoopedVlanFact {
+  /** 0: frames without a tag. */
+  readonly vlan: number;
+}
+
+/** A station wants what is sent to a group, from whatever source; key: `<VLAN id>/<group>/<MAC>`, the group as text. */
+export interface FabricReceiverFact {
+  readonly vlan: number;
+  readonly group: MulticastGroup;
+  /** Where the station is. */
+  readonly datapathId: DatapathId;
+  readonly port: number;
+}
+
+/** An edge port behind which there is a multicast router, which gets what is sent to any group; key: `<VLAN id>/<datapathId>/<port number>`. */
+export interface FabricRouterFact {
+  readonly vlan: number;
   readonly datapathId: DatapathId;
   readonly port: number;
 }

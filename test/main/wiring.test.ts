@@ -45,6 +45,10 @@ function inputs(): { facts: FactInputs; engine: Engine } {
     stations: engine.input('stations'),
     floodPorts: engine.input('flood ports'),
     awaySwitches: engine.input('away switches'),
+    fabricMulticast: engine.input('fabric multicast'),
+    snoopedVlans: engine.input('snooped VLANs'),
+    fabricReceivers: engine.input('fabric receivers'),
+    fabricRouters: engine.input('fabric routers'),
   };
   return { facts, engine };
 }
