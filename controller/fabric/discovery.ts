@@ -8,14 +8,17 @@ import type { FactInputs } from '../datapath/index.js';
 import type { DatapathId } from '../model/facts.js';
 import type { Clock } from './clock.js';
 import { comparePorts, FabricPort, type Hearing, portKey } from './fabric-port.js';
-import { FIRST_PROBES, ProbeSchedule } from './probe-schedule.js';
+import type { FabricMemory } from './memory.js';
+import { ProbeSchedule } from './probe-schedule.js';
 import { type HeardProbe, Probes, type Reach } from './probes.js';
-import { rolesOf, segmentOf, type Verdict } from './roles.js';
+import { judgeRemembered, recordOf } from './remembered-ports.js';
+import { type Circumstances, rolesOf, segmentOf, type Verdict } from './roles.js';
 import type { FabricSettings } from './settings.js';
 import type { FabricEvent, FabricLink } from './types.js';
 
 export interface DiscoveryOptions {
   readonly facts: Pick<FactInputs, 'fabricPorts' | 'links'>;
+  readonly memory: FabricMemory;
   readonly settings: FabricSettings;
   readonly clock: Clock;
   /** Sends a frame out of a port. */
@@ -24,6 +27,8 @@ export interface DiscoveryOptions {
   readonly changed: () => void;
   /** A port has become an edge port, or is none any more. */
   readonly edge: (datapathId: DatapathId, port: number, isEdge: boolean) => void;
+  /** Both ends of a link that was remembered have heard each other. `key`: of the facts of one direction. */
+  readonly confirmed: (key: string) => void;
   readonly onEvent: (event: FabricEvent) => void;
 }
 
@@ -45,6 +50,7 @@ export class Discovery {
   readonly #ready = new Set<DatapathId>();
   /** Switches that were away when a port that was linked to them went down, by key of the port. */
   readonly #awaited = new Map<string, DatapathId>();
+  #restoring = false;
 
   constructor(options: DiscoveryOptions) {
     const { settings, clock } = options;
@@ -57,6 +63,7 @@ export class Discovery {
       perSecond: settings.probesPerSecond,
       probe: (port) => this.#probe(port),
       settled: (port) => {
+        port.settled = true;
         this.#decide([port]);
       },
     });
@@ -80,14 +87,33 @@ export class Discovery {
     }
   }
 
-  portUp({ datapathId, port, name, hardwareAddress }: NewPort): void {
-    this.portDown(datapathId, port);
-    const key = portKey(datapathId, port);
-    const added = new FabricPort(key, datapathId, port, name, hardwareAddress, this.#options.clock.now());
-    let ports = this.#switches.get(datapathId);
-    if (ports === undefined) this.#switches.set(datapathId, (ports = new Map()));
-    ports.set(port, added);
-    if (this.#ready.has(datapathId)) this.#schedule.begin(added);
+  /**
+   * Before any switch is there: ports have the roles that are remembered of them, as far as the records agree with each other, until
+   * probes tell otherwise.
+   */
+  restore(): void {
+    const { clock, memory, settings } = this.#options;
+    for (const [key, datapathId] of memory.awaited()) this.#awaited.set(key, datapathId);
+    const records = new Map(
+      [...memory.ports()].map((record) => [portKey(record.datapathId, record.port), record]),
+    );
+    const ports = new Map<string, FabricPort>();
+    for (const [key, record] of records) {
+      const port = this.#add(record);
+      if (record.quiet) this.#quiet([port], clock.now() + settings.silentMs);
+      ports.set(key, port);
+    }
+    this.#restoring = true;
+    const judged = judgeRemembered(ports, records, this.#circumstances());
+    for (const [port, verdict] of judged) this.#assign(port, verdict);
+    for (const port of ports.values()) this.#remember(port);
+    this.#restoring = false;
+  }
+
+  portUp(port: NewPort): void {
+    this.portDown(port.datapathId, port.port);
+    const added = this.#add(port);
+    if (this.#ready.has(port.datapathId)) this.#schedule.begin(added);
   }
 
   /** It is down, or gone; what it leads to is not known any more, and whoever was heard there is not there. */
@@ -95,14 +121,17 @@ export class Discovery {
     const port = this.port(datapathId, number);
     if (port === undefined) return;
     const { neighbour } = port;
-    if (neighbour !== undefined && !this.#ready.has(neighbour.datapathId))
+    if (neighbour !== undefined && !this.#ready.has(neighbour.datapathId)) {
       this.#awaited.set(port.key, neighbour.datapathId);
+      this.#options.memory.putAwaited(port.key, neighbour.datapathId);
+    }
     const others = segmentOf(port).filter((member) => member !== port);
     this.#switches.get(datapathId)?.delete(number);
     this.#schedule.end(port);
     for (const { source } of port.hears.values()) source.heardBy.delete(port);
     for (const hearer of port.heardBy) hearer.hears.delete(port.key);
     this.#assign(port, { role: 'unknown', reason: 'down' });
+    this.#options.memory.deletePort(datapathId, number);
     this.#anew(others);
   }
 
@@ -160,8 +189,8 @@ export class Discovery {
     const known = receiver.hears.get(source.key);
     if (known === undefined) {
       for (const other of receiver.hears.values()) other.doubtful = true;
-      const hearing: Hearing = { source, neighbour: undefined, segment: undefined, doubtful: false };
-      hearing[reach] = heard;
+      const none = { neighbour: undefined, segment: undefined };
+      const hearing: Hearing = { source, ...none, [reach]: heard, doubtful: false, remembered: false };
       receiver.hears.set(source.key, hearing);
       source.heardBy.add(receiver);
       this.#decide([receiver]);
@@ -177,6 +206,11 @@ export class Discovery {
     if (reach === 'neighbour') known.segment = undefined;
     const news = last === undefined || known.doubtful;
     known.doubtful = false;
+    if (known.remembered) {
+      known.remembered = false;
+      const linked = receiver.neighbour === source && source.hears.get(receiver.key)?.remembered === false;
+      if (linked) this.#options.confirmed(receiver.key);
+    }
     if (news) this.#decide([receiver]);
     return true;
   }
@@ -214,15 +248,16 @@ export class Discovery {
     const linked = hearer.neighbour === source;
     hearer.hears.delete(source.key);
     source.heardBy.delete(hearer);
-    if (linked) {
-      const { clock, settings } = this.#options;
-      const ends = [hearer, source];
-      for (const end of ends) end.quietUntil = now + settings.silentMs;
-      clock.after(settings.silentMs, () => {
-        this.#decide(ends.filter((end) => this.port(end.datapathId, end.port) === end));
-      });
-    }
+    if (linked) this.#quiet([hearer, source], now + this.#options.settings.silentMs);
     this.#anew([hearer, source]);
+  }
+
+  #quiet(ports: readonly FabricPort[], until: number): void {
+    const { clock } = this.#options;
+    for (const port of ports) port.quietUntil = until;
+    clock.after(until - clock.now(), () => {
+      this.#decide(ports.filter((port) => this.port(port.datapathId, port.port) === port));
+    });
   }
 
   /** What was not heard meanwhile does not count as missed. */
@@ -238,7 +273,7 @@ export class Discovery {
   /** Who is there has changed: before one of these is an edge port, its first probes have to go unanswered again. */
   #anew(ports: readonly FabricPort[]): void {
     for (const port of ports) {
-      port.toSend = FIRST_PROBES;
+      port.settled = false;
       if (this.#ready.has(port.datapathId)) this.#schedule.begin(port);
     }
     this.#decide(ports);
@@ -248,6 +283,7 @@ export class Discovery {
     for (const [key, awaited] of this.#awaited) {
       if (awaited !== datapathId) continue;
       this.#awaited.delete(key);
+      this.#options.memory.deleteAwaited(key);
       const [of = '', number] = key.split('/');
       const port = this.port(of, Number(number));
       if (port !== undefined) this.#anew([port]);
@@ -256,10 +292,7 @@ export class Discovery {
 
   #decide(ports: readonly FabricPort[]): void {
     const decided = new Set<FabricPort>();
-    const circumstances = {
-      now: this.#options.clock.now(),
-      awaited: ({ key }: FabricPort) => this.#awaited.get(key),
-    };
+    const circumstances = this.#circumstances();
     for (const port of ports) {
       if (decided.has(port)) continue;
       const segment = segmentOf(port);
@@ -268,15 +301,41 @@ export class Discovery {
         decided.add(member);
         const verdict = verdicts[index];
         if (verdict !== undefined) this.#assign(member, verdict);
+        this.#remember(member);
       }
     }
+  }
+
+  #circumstances(): Circumstances {
+    return { now: this.#options.clock.now(), awaited: ({ key }) => this.#awaited.get(key) };
+  }
+
+  #add({ datapathId, port, name, hardwareAddress }: NewPort): FabricPort {
+    const key = portKey(datapathId, port);
+    const added = new FabricPort(key, datapathId, port, name, hardwareAddress, this.#options.clock.now());
+    let ports = this.#switches.get(datapathId);
+    if (ports === undefined) this.#switches.set(datapathId, (ports = new Map()));
+    ports.set(port, added);
+    return added;
+  }
+
+  #remember(port: FabricPort): void {
+    const { memory, clock } = this.#options;
+    const record = recordOf(port, clock.now());
+    if (record === undefined) memory.deletePort(port.datapathId, port.port);
+    else memory.putPort(record);
+  }
+
+  /** To whoever watches; what is only remembered is no news. */
+  #tell(event: FabricEvent): void {
+    if (!this.#restoring) this.#options.onEvent(event);
   }
 
   #assign(port: FabricPort, { role, reason, neighbour }: Verdict): void {
     port.reason = reason;
     const before = port.role;
     if (before === role && port.neighbour === neighbour) return;
-    const { facts, onEvent, edge, changed } = this.#options;
+    const { facts, edge, changed } = this.#options;
     const { key, datapathId, port: number } = port;
     if (port.neighbour !== undefined) this.#unlink(port, port.neighbour);
     if (before !== role) {
@@ -284,7 +343,7 @@ export class Discovery {
       if (role === 'unknown') facts.fabricPorts.delete(key);
       else facts.fabricPorts.set(key, { datapathId, port: number, role, up: true });
       if (before === 'edge' || role === 'edge') edge(datapathId, number, role === 'edge');
-      onEvent({ kind: 'port.role', datapathId, port: number, role, reason });
+      this.#tell({ kind: 'port.role', datapathId, port: number, role, reason });
     }
     if (neighbour !== undefined) this.#link(port, neighbour);
     changed();
@@ -292,7 +351,7 @@ export class Discovery {
 
   /** One direction; the other one is decided in the same breath. */
   #link(port: FabricPort, neighbour: FabricPort): void {
-    const { facts, onEvent } = this.#options;
+    const { facts } = this.#options;
     const { key, datapathId, port: number } = port;
     port.neighbour = neighbour;
     facts.links.set(key, {
@@ -301,12 +360,12 @@ export class Discovery {
       toDatapathId: neighbour.datapathId,
       toPort: neighbour.port,
     });
-    if (neighbour.neighbour === port) onEvent({ kind: 'link.up', link: linkOf(port, neighbour) });
+    if (neighbour.neighbour === port) this.#tell({ kind: 'link.up', link: linkOf(port, neighbour) });
   }
 
   #unlink(port: FabricPort, neighbour: FabricPort): void {
-    const { facts, onEvent } = this.#options;
-    if (neighbour.neighbour === port) onEvent({ kind: 'link.down', link: linkOf(port, neighbour) });
+    const { facts } = this.#options;
+    if (neighbour.neighbour === port) this.#tell({ kind: 'link.down', link: linkOf(port, neighbour) });
     port.neighbour = undefined;
     facts.links.delete(port.key);
   }

@@ -10,6 +10,8 @@ export interface Hearing {
   segment: HeardLast | undefined;
   /** Somebody else was heard since: it counts again once it is heard again, or is lost. */
   doubtful: boolean;
+  /** Heard by the process before this one only. */
+  remembered: boolean;
 }
 
 export interface HeardLast {
@@ -28,9 +30,10 @@ export class FabricPort implements ProbeSource {
   neighbour: FabricPort | undefined;
   /** Probes sent since it is there. */
   readonly sent: Record<Reach, number> = { neighbour: 0, segment: 0 };
-  /** First probes that are still to be sent; -1: they are out, and have been for long enough to be answered. */
   toSend = 0;
   dueAt = 0;
+  /** Its first probes have been out for long enough: whoever is there had the time to answer. */
+  settled = false;
   /** Until then it is no edge port, because its neighbour went silent without a change of the port. */
   quietUntil = -Infinity;
   /** By key of the port that was heard. */
@@ -38,11 +41,6 @@ export class FabricPort implements ProbeSource {
   readonly heardBy = new Set<FabricPort>();
   /** Place in the schedule; -1: not probed, its switch is away or not ready. */
   slot = -1;
-
-  /** Whoever is there had the time to answer. */
-  get settled(): boolean {
-    return this.toSend === -1;
-  }
 
   constructor(
     readonly key: string,

@@ -1,9 +1,15 @@
-/** Keeps the flood trees of the fabric: tells `FloodTrees` what happens, writes what it asks for as facts, and waits for the switches. */
+/**
+ * Flood trees of the fabric: tells `FloodTrees` what happens, writes what it asks for as facts, and waits for the switches.
+ *
+ * Which ports a switch may have open outlives the process: it is durable before any of them is opened. So whoever starts after a crash knows of
+ * every port that may flood. While the store is lost no port is opened, and what is to be closed waits with what is to be opened.
+ */
 import type { DatapathId } from '../model/facts.js';
 import type { FactInputs } from '../datapath/index.js';
 import type { Input } from '../derive/index.js';
 import { type Clock, systemClock } from './clock.js';
 import { FloodTrees, type FloodUpdate } from './flood-trees.js';
+import { FabricMemory } from './memory.js';
 
 /** What became of a settlement on a switch; what is needed of `Acknowledgement`. */
 interface Answer {
@@ -20,6 +26,8 @@ export interface FloodPlannerOptions {
   readonly settle: () => Promise<{ acknowledged(datapathId: DatapathId): Promise<Answer> }>;
   /** As of `DatapathController`. */
   readonly waitForSync: (datapathId: DatapathId, options: { readonly signal: AbortSignal }) => Promise<void>;
+  /** Absent: nothing outlives the process. */
+  readonly memory?: FabricMemory;
   /** Name of the app whose entries flood; a refusal of one of them is no acknowledgement. */
   readonly app: string;
   /**
@@ -35,15 +43,20 @@ export interface FloodPlannerOptions {
 export class FloodPlanner {
   readonly #options: FloodPlannerOptions;
   readonly #trees: FloodTrees;
+  readonly #memory: FabricMemory;
   readonly #over = new AbortController();
   readonly #numbers = new Map<DatapathId, number>();
   /** To be written through: what is a fact is news here as well. */
   readonly facts: Pick<FactInputs, 'hosts' | 'links'>;
   #planned = false;
+  /** What is to be opened is being made durable. */
+  #opening = false;
+  #confirmed = false;
 
   constructor(options: FloodPlannerOptions) {
     this.#options = options;
     this.#trees = new FloodTrees(options.classes);
+    this.#memory = options.memory ?? new FabricMemory();
     const { hosts, links } = options.facts;
     this.facts = {
       hosts: watched(hosts, (datapathId, host) => {
@@ -56,6 +69,49 @@ export class FloodPlanner {
         this.#plan();
       }),
     };
+  }
+
+  /**
+   * Goes on where the process before this one ended. To be called when the switches and links that are remembered have been written to
+   * `facts`, in the same turn of the event loop.
+   */
+  restore(): void {
+    const { facts, classes } = this.#options;
+    const none: readonly number[][] = Array.from({ length: classes }, () => []);
+    const away = new Set(
+      [...this.#memory.switches()].flatMap((each) => (each.away ? [each.datapathId] : [])),
+    );
+    const restored = [...this.#numbers].map(([datapathId, number]) => {
+      const { may, sure } = this.#memory.flooding(datapathId) ?? { may: none, sure: none };
+      return { datapathId, number, connected: !away.has(datapathId), may, sure };
+    });
+    this.#trees.restore(restored);
+    for (const { datapathId, connected, sure } of restored) {
+      if (!connected) facts.awaySwitches.set(datapathId, { datapathId });
+      for (const [treeClass, ports] of sure.slice(0, classes).entries()) {
+        for (const port of ports)
+          facts.floodPorts.set(keyOf(treeClass, datapathId, port), { treeClass, datapathId, port });
+      }
+    }
+    this.#plan();
+  }
+
+  /** A remembered link is there. `key`: of its fact, in one direction. */
+  linkConfirmed(key: string): void {
+    this.#trees.confirm(key);
+    // Nothing waits for one of them, and they come one by one.
+    if (this.#confirmed) return;
+    this.#confirmed = true;
+    (this.#options.clock ?? systemClock).after(CONFIRMATIONS_MS, () => {
+      this.#confirmed = false;
+      this.#plan();
+    });
+  }
+
+  /** What the switch has open is not what is remembered: it is to flood nowhere until its links are found. Written before this returns. */
+  distrust(datapathId: DatapathId): void {
+    this.#ask(this.#trees.shut(datapathId)).catch(this.#options.onFailure);
+    this.#plan();
   }
 
   /** A switch that is a fact is connected, and will be read and brought into line. */
@@ -85,6 +141,7 @@ export class FloodPlanner {
   #gone(datapathId: DatapathId): void {
     this.#numbers.delete(datapathId);
     this.#options.facts.awaySwitches.delete(datapathId);
+    this.#memory.deleteFlooding(datapathId);
     this.#trees.switchGone(datapathId);
     this.#plan();
   }
@@ -94,6 +151,7 @@ export class FloodPlanner {
     if (this.#planned) return;
     this.#planned = true;
     queueMicrotask(() => {
+      if (this.#opening) return; // planned when that is through
       this.#planned = false;
       if (this.#over.signal.aborted) return;
       this.#ask(this.#trees.update()).catch(this.#options.onFailure);
@@ -101,13 +159,42 @@ export class FloodPlanner {
   }
 
   async #ask({ changes, versions }: FloodUpdate): Promise<void> {
-    const { facts, settle } = this.#options;
+    const { facts } = this.#options;
+    const openings = changes.filter(({ floods }) => floods);
     for (const { treeClass, datapathId, port, floods } of changes) {
-      const key = `${treeClass}/${datapathId}/${port}`;
-      if (floods) facts.floodPorts.set(key, { treeClass, datapathId, port });
-      else facts.floodPorts.delete(key);
+      if (!floods) facts.floodPorts.delete(keyOf(treeClass, datapathId, port));
     }
-    const turn = await settle();
+    for (const datapathId of versions.keys()) this.#remember(datapathId);
+    const opened = new Set(openings.map(({ datapathId }) => datapathId));
+    const all = [...versions];
+    const closed = this.#settle(all.filter(([datapathId]) => !opened.has(datapathId)));
+    if (openings.length === 0) return await closed;
+    this.#opening = true;
+    try {
+      await this.#memory.flush();
+    } catch (error) {
+      if (this.#over.signal.aborted) return;
+      throw error;
+    } finally {
+      this.#opening = false;
+    }
+    if (this.#over.signal.aborted) return;
+    // A switch may have been told to flood nowhere meanwhile.
+    for (const change of openings.filter((each) => this.#trees.asksFor(each))) {
+      const { treeClass, datapathId, port } = change;
+      facts.floodPorts.set(keyOf(treeClass, datapathId, port), { treeClass, datapathId, port });
+    }
+    if (this.#planned) {
+      this.#planned = false;
+      this.#plan();
+    }
+    await this.#settle(all.filter(([datapathId]) => opened.has(datapathId)));
+    await closed;
+  }
+
+  /** What is a fact by now is sent; when a switch has acknowledged it, it holds that version. */
+  async #settle(versions: readonly (readonly [DatapathId, number])[]): Promise<void> {
+    const turn = await this.#options.settle();
     for (const [datapathId, version] of versions) {
       void turn.acknowledged(datapathId).then(({ ok, reason, refused }) => {
         const flooding = refused.some(({ owner }) => owner.startsWith(`${this.#options.app}.`));
@@ -135,10 +222,23 @@ export class FloodPlanner {
   #acknowledged(datapathId: DatapathId, version: number): void {
     const { graceMs = 250, clock = systemClock } = this.#options;
     clock.after(graceMs, () => {
-      if (this.#trees.acknowledged(datapathId, version)) this.#plan();
+      const allows = this.#trees.acknowledged(datapathId, version);
+      this.#remember(datapathId);
+      if (allows) this.#plan();
     });
   }
+
+  #remember(datapathId: DatapathId): void {
+    const held = this.#trees.held(datapathId);
+    if (held !== undefined) this.#memory.putFlooding(datapathId, held);
+  }
 }
+
+/** Links that are confirmed within this time are planned with at once; milliseconds. */
+const CONFIRMATIONS_MS = 50;
+
+const keyOf = (treeClass: number, datapathId: DatapathId, port: number): string =>
+  `${treeClass}/${datapathId}/${port}`;
 
 /** An input whose writes somebody is told of. */
 function watched<V>(input: Input<V>, told: (key: string, value: V | undefined) => void): Input<V> {

@@ -8,6 +8,10 @@
  * whatever the switches have taken over by now. Hence break before make: what is not in the new tree is taken away at once, and a link is
  * added as soon as it closes no loop with the possible ones, which is when one end of each link in its way has acknowledged.
  *
+ * **After a restart** (`restore`) switches may hold what they were asked for before, and it is not known where cables lead by now: a cable
+ * that nobody knows of has an end at two ports that may flood and have not been confirmed since. So all switches with such ports count as
+ * linked to each other, and a remembered link is asked for only where both switches have it open.
+ *
  * A switch that is away holds what it held. It gets no new links, and is a leaf of trees where it can be; its neighbours alone can take it
  * out. Links between two switches that are both away are taken as they are.
  */
@@ -48,6 +52,16 @@ interface FloodLink {
   readonly ends: readonly [Pick<LinkFact, 'datapathId' | 'port'>, Pick<LinkFact, 'datapathId' | 'port'>];
   /** Directions in which it is known to carry, by key of the fact. */
   readonly directions: Set<string>;
+  /** False: it was there before the restart, and has not been heard since. */
+  confirmed: boolean;
+}
+
+/** Ports of one switch, by class. */
+export interface HeldPorts {
+  /** In some of the versions. */
+  readonly may: readonly (readonly number[])[];
+  /** In all of them. */
+  readonly sure: readonly (readonly number[])[];
 }
 
 export class FloodTrees {
@@ -55,6 +69,8 @@ export class FloodTrees {
   /** Links that are gone stay as long as they may flood: who knows what they still carry. */
   readonly #links = new Map<string, FloodLink>();
   readonly #facts = new Map<string, LinkFact>();
+  /** Ports that may flood since before the restart, and lead nobody knows where. */
+  readonly #unconfirmed = new Map<DatapathId, Set<number>>();
   readonly #targets: ReadonlySet<string>[];
   /** Classes whose tree does not stand yet. */
   readonly #unsettled = new Set<number>();
@@ -64,6 +80,69 @@ export class FloodTrees {
   /** @param classes How many trees. */
   constructor(classes: number) {
     this.#targets = Array.from({ length: classes }, () => new Set<string>());
+  }
+
+  /**
+   * Goes on from what `held` said before a restart: of all switches, once the links that are remembered have been set, and before anything
+   * else. What is asked of a switch now is what it has open for sure.
+   */
+  restore(switches: Iterable<RestoredSwitch>): void {
+    for (const link of this.#links.values()) link.confirmed = false;
+    const before = this.#version++;
+    for (const { datapathId, number, connected, may, sure } of switches) {
+      const portsOf = (lists: HeldPorts['may']) => this.#targets.map((_, index) => new Set(lists[index]));
+      const versions = [
+        { version: before, ports: portsOf(may) },
+        { version: this.#version, ports: portsOf(sure) },
+      ];
+      this.#switches.set(datapathId, { datapathId, number, connected, versions });
+      this.#unconfirmed.set(datapathId, new Set(may.flat()));
+    }
+    this.#stale = true;
+  }
+
+  /** A remembered link is there. `key`: of one of its facts. */
+  confirm(key: string): void {
+    const link = this.#linkOf(key);
+    if (link === undefined) return;
+    link.confirmed = true;
+    for (const { datapathId, port } of link.ends) this.#unconfirmed.get(datapathId)?.delete(port);
+    this.#stale = true;
+  }
+
+  /** The switch is to flood by no port, at once. */
+  shut(datapathId: DatapathId): FloodUpdate {
+    const known = this.#switches.get(datapathId);
+    const ports = known?.versions.at(-1)?.ports ?? [];
+    const changes = ports.flatMap((each, treeClass) =>
+      [...each].map((port) => ({ treeClass, datapathId, port, floods: false })),
+    );
+    if (known === undefined || changes.length === 0) return { changes: [], versions: new Map() };
+    const version = ++this.#version;
+    known.versions.push({ version, ports: this.#targets.map(() => NO_PORTS) });
+    this.#stale = true;
+    return { changes, versions: new Map([[datapathId, version]]) };
+  }
+
+  /** What a switch holds, to be remembered for `restore`. */
+  held(datapathId: DatapathId): HeldPorts | undefined {
+    const versions = this.#switches.get(datapathId)?.versions;
+    if (versions === undefined) return undefined;
+    const may = this.#targets.map((_, treeClass) =>
+      [...new Set(versions.flatMap(({ ports }) => [...(ports[treeClass] ?? NO_PORTS)]))].sort(
+        (a, b) => a - b,
+      ),
+    );
+    const sure = may.map((all, treeClass) =>
+      all.filter((port) => versions.every(({ ports }) => ports[treeClass]?.has(port) === true)),
+    );
+    return { may, sure };
+  }
+
+  /** Whether the switch is still asked for this port. */
+  asksFor({ treeClass, datapathId, port }: FloodChange): boolean {
+    const last = this.#switches.get(datapathId)?.versions.at(-1);
+    return last?.ports[treeClass]?.has(port) === true;
   }
 
   /** A switch is there (again), or has changed its number. */
@@ -85,6 +164,7 @@ export class FloodTrees {
 
   /** It is no switch of the fabric any more; its links should have gone before. */
   switchGone(datapathId: DatapathId): void {
+    this.#unconfirmed.delete(datapathId);
     if (this.#switches.delete(datapathId)) this.#stale = true;
   }
 
@@ -101,21 +181,27 @@ export class FloodTrees {
     const id = first ? `${key} ${keyOf(to)}` : `${keyOf(to)} ${key}`;
     let link = this.#links.get(id);
     if (link === undefined) {
-      link = { id, ends: first ? [from, to] : [to, from], directions: new Set() };
+      link = { id, ends: first ? [from, to] : [to, from], directions: new Set(), confirmed: true };
       this.#links.set(id, link);
     }
+    link.confirmed = true;
+    for (const end of link.ends) this.#unconfirmed.get(end.datapathId)?.delete(end.port);
     link.directions.add(key);
     this.#stale = true;
   }
 
   linkGone(key: string): void {
-    const fact = this.#facts.get(key);
-    if (fact === undefined) return;
-    this.#facts.delete(key);
-    const other = keyOf({ datapathId: fact.toDatapathId, port: fact.toPort });
-    const link = this.#links.get(key < other ? `${key} ${other}` : `${other} ${key}`);
+    const link = this.#linkOf(key);
+    if (!this.#facts.delete(key)) return;
     link?.directions.delete(key);
     this.#stale = true;
+  }
+
+  #linkOf(key: string): FloodLink | undefined {
+    const fact = this.#facts.get(key);
+    if (fact === undefined) return undefined;
+    const other = keyOf({ datapathId: fact.toDatapathId, port: fact.toPort });
+    return this.#links.get(key < other ? `${key} ${other}` : `${other} ${key}`);
   }
 
   /** The switch holds this version, or a later one. True if that may allow for something new. */
@@ -167,7 +253,8 @@ export class FloodTrees {
         link.ends.every(({ datapathId, port }) => {
           const end = this.#switches.get(datapathId);
           if (end === undefined) return false;
-          return end.connected || end.versions.every(({ ports }) => ports[treeClass]?.has(port) === true);
+          if (end.connected && link.confirmed) return true;
+          return end.versions.every(({ ports }) => ports[treeClass]?.has(port) === true);
         }),
     );
     const connected = usable.filter((link) => this.#connectedEnds(link) === 2);
@@ -213,6 +300,7 @@ export class FloodTrees {
       possible.add(link.id);
       parts.join(...this.#numbers(link));
     }
+    this.#joinUnconfirmed(parts, treeClass);
     const wanted = new Set<string>();
     for (const link of links) {
       if (!target.has(link.id)) continue;
@@ -221,6 +309,17 @@ export class FloodTrees {
     if (wanted.size === target.size) this.#unsettled.delete(treeClass);
     else this.#unsettled.add(treeClass);
     return wanted;
+  }
+
+  /** A cable may lead from any of these switches to any other. */
+  #joinUnconfirmed(parts: Parts, treeClass: number): void {
+    let first: number | undefined;
+    for (const [datapathId, unconfirmed] of this.#unconfirmed) {
+      const known = this.#switches.get(datapathId);
+      if (known === undefined || ![...unconfirmed].some((port) => mayFlood(known, treeClass, port))) continue;
+      if (first === undefined) first = known.number;
+      else parts.join(first, known.number);
+    }
   }
 
   /** Asks switches for the ports of these links, and no others. */
@@ -257,7 +356,7 @@ export class FloodTrees {
   #possible({ ends }: FloodLink, treeClass: number): boolean {
     return ends.every(({ datapathId, port }) => {
       const end = this.#switches.get(datapathId);
-      return end?.versions.some(({ ports }) => ports[treeClass]?.has(port) === true) === true;
+      return end !== undefined && mayFlood(end, treeClass, port);
     });
   }
 
@@ -286,6 +385,18 @@ export class FloodTrees {
       if (!this.#targets.some((_, treeClass) => this.#possible(link, treeClass))) this.#links.delete(id);
     }
   }
+}
+
+/** A switch, and what it holds according to `FloodTrees.held`. */
+export interface RestoredSwitch extends HeldPorts {
+  readonly datapathId: DatapathId;
+  readonly number: number;
+  /** It counts as connected until `switchAway` says otherwise. */
+  readonly connected: boolean;
+}
+
+function mayFlood({ versions }: FloodSwitch, treeClass: number, port: number): boolean {
+  return versions.some(({ ports }) => ports[treeClass]?.has(port) === true);
 }
 
 const NO_PORTS: ReadonlySet<number> = new Set();

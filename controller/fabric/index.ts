@@ -16,6 +16,7 @@ import type { DatapathId } from '../model/facts.js';
 import { Ageing } from './ageing.js';
 import { type Clock, systemClock } from './clock.js';
 import { Discovery } from './discovery.js';
+import { FabricMemory, type RememberedSwitch } from './memory.js';
 import { fabricMetrics } from './metrics.js';
 import { PuntedFrames } from './punted-frames.js';
 import { reportOn } from './report.js';
@@ -24,6 +25,7 @@ import { Stations } from './stations.js';
 import { type FabricSession, type PortChange, Switches, type SwitchState } from './switches.js';
 import type { FabricEvent, FabricReport } from './types.js';
 
+export { FabricMemory } from './memory.js';
 export { EMPTY_FABRIC } from './report.js';
 export type { Clock } from './clock.js';
 export type { FabricSettings } from './settings.js';
@@ -45,6 +47,12 @@ export interface FabricServiceOptions {
   /** Number of the table of stations; the cookies of its entries have the number of their station as `object`. */
   readonly stationTable: number;
   readonly logger: Logger;
+  /** What there was when the process before this one ended; facts are made of it at once. Absent: nothing. */
+  readonly memory?: FabricMemory;
+  /** A remembered link is heard again at both ends. `key`: of the fact of one direction. */
+  readonly onLinkConfirmed?: (key: string) => void;
+  /** A switch that was connected to the process before this one has not come back. */
+  readonly onStayedAway?: (datapathId: DatapathId) => void;
   readonly onEvent?: (event: FabricEvent) => void;
   readonly settings?: Partial<FabricSettings>;
   readonly clock?: Clock;
@@ -69,15 +77,15 @@ export class FabricService {
   readonly #away = new Map<DatapathId, () => void>();
 
   constructor(options: FabricServiceOptions) {
-    const { facts, schedule, reinjection, stationTable, logger } = options;
+    const { facts, schedule, reinjection, stationTable, logger, memory = new FabricMemory() } = options;
     const settings = { ...DEFAULT_SETTINGS, ...options.settings };
     const clock = options.clock ?? systemClock;
     this.#options = options;
     this.#settings = settings;
     this.#clock = clock;
-    this.#switches = new Switches(facts);
+    this.#switches = new Switches(facts, memory);
     const onEvent = (event: FabricEvent) => options.onEvent?.(event);
-    this.#stations = new Stations({ facts, settings, clock, changed: schedule, onEvent });
+    this.#stations = new Stations({ facts, memory, settings, clock, changed: schedule, onEvent });
     this.#frames = new PuntedFrames({
       stations: this.#stations,
       reinjection,
@@ -87,6 +95,7 @@ export class FabricService {
     });
     this.#discovery = new Discovery({
       facts,
+      memory,
       settings,
       clock,
       send: ({ datapathId, port }, data) => {
@@ -97,6 +106,7 @@ export class FabricService {
       edge: (datapathId, port, isEdge) => {
         this.#frames.edge(datapathId, port, isEdge);
       },
+      confirmed: (key) => options.onLinkConfirmed?.(key),
       onEvent,
     });
     this.#ageing = new Ageing({
@@ -107,6 +117,7 @@ export class FabricService {
       sessions: () => this.#sessions.keys(),
       logger,
     });
+    this.#restore([...memory.switches()]);
   }
 
   /** Whether it is a switch of the fabric, connected or away. */
@@ -142,6 +153,17 @@ export class FabricService {
         logger.error({ event: 'fabric.sync', datapathId, err }, `switch ${datapathId} cannot be probed`);
       },
     );
+  }
+
+  /**
+   * The switch does not have open what is remembered of it: it may have lost its tables, and cables may have been changed. Nothing is known
+   * of what its ports lead to.
+   */
+  distrust(datapathId: DatapathId): void {
+    // Each is taken out and put in again.
+    const ports = Array.from(this.#discovery.ports(datapathId));
+    for (const port of ports) this.#discovery.portUp(port);
+    this.#options.schedule();
   }
 
   sessionDown(session: FabricSession): void {
@@ -195,6 +217,25 @@ export class FabricService {
     this.#ageing.close();
   }
 
+  #restore(switches: readonly RememberedSwitch[]): void {
+    this.#discovery.restore();
+    this.#stations.restore((datapathId, port) => this.#frames.place(datapathId, port));
+    for (const { datapathId, away } of switches) {
+      if (away) this.#forgetLater(datapathId);
+      else
+        this.#away.set(
+          datapathId,
+          this.#clock.after(this.#settings.returnMs, () => this.#stayedAway(datapathId)),
+        );
+    }
+  }
+
+  #stayedAway(datapathId: DatapathId): void {
+    this.#switches.stayedAway(datapathId);
+    this.#options.onStayedAway?.(datapathId);
+    this.#forgetLater(datapathId);
+  }
+
   #end(session: FabricSession): void {
     this.#sessions.get(session)?.abort();
     session.interceptPacketIns(undefined);
@@ -216,8 +257,10 @@ export class FabricService {
   }
 
   #portChanged(datapathId: DatapathId, { before, after }: PortChange): void {
-    if (before !== undefined && after?.up !== true) this.#discovery.portDown(datapathId, before.number);
-    if (after?.up !== true || before?.up === true) return;
+    // Another name: another port has its number.
+    const same = before?.name === after?.name && before?.up === after?.up;
+    if (before !== undefined && !same) this.#discovery.portDown(datapathId, before.number);
+    if (after?.up !== true || same) return;
     const { number: port, name, hardwareAddress } = after;
     this.#discovery.portUp({ datapathId, port, name, hardwareAddress });
   }

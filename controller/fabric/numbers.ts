@@ -10,6 +10,14 @@ export class Numbers {
     this.#limit = limit;
   }
 
+  /** These have owners already; before the first is taken. */
+  reserve(taken: Iterable<number>): void {
+    for (const number of [...taken].sort((a, b) => a - b)) {
+      while (this.#next < number) this.#free.push(this.#next++);
+      this.#next = number + 1;
+    }
+  }
+
   /** `undefined` where all are taken. */
   take(): number | undefined {
     const used = this.#free.pop();

@@ -7,7 +7,7 @@ import type { Clock } from './clock.js';
 export interface Scheduled {
   /** Place among those probed regularly; -1: not among them. */
   slot: number;
-  /** First probes that are still to be sent; -1: the port is settled. */
+  /** First probes that are still to be sent; -1: they are through. */
   toSend: number;
   /** When the next of the first probes, or the decision after them, is due. */
   dueAt: number;
@@ -26,7 +26,7 @@ export interface ProbeScheduleOptions<P extends Scheduled> {
 }
 
 /** Probes before a port can be settled. */
-export const FIRST_PROBES = 2;
+const FIRST_PROBES = 2;
 /** Granularity of the schedule. */
 const TICK_MS = 25;
 

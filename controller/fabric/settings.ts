@@ -15,6 +15,11 @@ export interface FabricSettings {
   readonly probeLifeMs: number;
   /** Frames with probes per second, over all switches: with more ports than it allows for, the interval grows. Default 10,000. */
   readonly probesPerSecond: number;
+  /**
+   * How long a switch that was connected when the process before this one ended counts as if it still were. More than the eight
+   * seconds after which Open vSwitch tries again at the latest. Default 15,000.
+   */
+  readonly returnMs: number;
   /** A switch that stays away this long and has no link left is forgotten, with its stations. Default ten minutes. */
   readonly forgetSwitchMs: number;
   /** Between readings of the packet counters of station entries. Default 60,000. */
@@ -38,6 +43,7 @@ export const DEFAULT_SETTINGS: FabricSettings = {
   silentMs: 10_000,
   probeLifeMs: 3_000,
   probesPerSecond: 10_000,
+  returnMs: 15_000,
   forgetSwitchMs: 600_000,
   ageingIntervalMs: 60_000,
   stationIdleMs: 300_000,

@@ -2,6 +2,7 @@
 import type { FactInputs } from '../datapath/index.js';
 import type { DatapathId, StationFact } from '../model/facts.js';
 import type { Clock } from './clock.js';
+import type { FabricMemory } from './memory.js';
 import { Numbers } from './numbers.js';
 import type { FabricSettings } from './settings.js';
 import type { FabricEvent, StationCounters } from './types.js';
@@ -45,6 +46,7 @@ export type Learning = 'known' | 'learned' | 'unlearned' | 'refused';
 
 export interface StationsOptions {
   readonly facts: Pick<FactInputs, 'stations'>;
+  readonly memory: FabricMemory;
   readonly settings: FabricSettings;
   readonly clock: Clock;
   /** Facts have changed. */
@@ -94,6 +96,23 @@ export class Stations {
 
   all(): IterableIterator<Station> {
     return this.#byNumber.values();
+  }
+
+  /**
+   * Those that are remembered, as if they had just been seen; the counters of their entries tell whether they are still there.
+   * @param placeOf undefined for a port that is not of stations
+   */
+  restore(placeOf: (datapathId: DatapathId, port: number) => StationPlace | undefined): void {
+    const { memory, clock } = this.#options;
+    const now = clock.now();
+    const taken = new Set<number>();
+    for (const { vlan, mac, number, datapathId, port } of memory.stations()) {
+      const place = placeOf(datapathId, port);
+      if (place === undefined || taken.has(number)) memory.deleteStation(stationKey(vlan, mac));
+      else this.#put({ vlan, mac, number, moves: 0, movesInWindow: 0, windowBegan: now }, place, now);
+      taken.add(number);
+    }
+    this.#numbers.reserve(this.#byNumber.keys());
   }
 
   /** A frame of this station came in at this place. */
@@ -208,7 +227,7 @@ export class Stations {
   ): void {
     const { datapathId, port } = place;
     const { vlan, mac, number } = station;
-    const key = `${vlan}/${mac.toString(16).padStart(12, '0')}`;
+    const key = stationKey(vlan, mac);
     const put: Station = {
       ...station,
       key,
@@ -224,7 +243,9 @@ export class Stations {
     macs.set(mac, put);
     this.#byNumber.set(number, put);
     place.stations.add(put);
-    this.#options.facts.stations.set(key, { vlan, mac, number, datapathId, port });
+    const fact = { vlan, mac, number, datapathId, port };
+    this.#options.facts.stations.set(key, fact);
+    this.#options.memory.putStation(key, fact);
     this.#options.changed();
   }
 
@@ -242,6 +263,9 @@ export class Stations {
     this.#full = false;
     this.#numbers.giveBack(station.number);
     this.#options.facts.stations.delete(station.key);
+    this.#options.memory.deleteStation(station.key);
     this.#options.changed();
   }
 }
+
+const stationKey = (vlan: number, mac: number): string => `${vlan}/${mac.toString(16).padStart(12, '0')}`;

@@ -3,6 +3,7 @@ import { Port, PortConfig, type PortDescription, PortState } from '../../ofproto
 import type { SwitchSession } from '../channel/index.js';
 import type { FactInputs } from '../datapath/index.js';
 import type { DatapathId } from '../model/facts.js';
+import type { FabricMemory } from './memory.js';
 import { Numbers } from './numbers.js';
 
 /** What of a session is needed here. */
@@ -43,12 +44,16 @@ export interface PortChange {
  */
 export class Switches {
   readonly #facts: Pick<FactInputs, 'hosts' | 'ports'>;
+  readonly #memory: FabricMemory;
   readonly #switches = new Map<DatapathId, Mutable>();
   /** 0 is no switch. */
   readonly #numbers = new Numbers(1, 0x1_0000);
 
-  constructor(facts: Pick<FactInputs, 'hosts' | 'ports'>) {
+  /** Those that are remembered are there from the start, without a session. */
+  constructor(facts: Pick<FactInputs, 'hosts' | 'ports'>, memory: FabricMemory) {
     this.#facts = facts;
+    this.#memory = memory;
+    this.#restore();
   }
 
   get(datapathId: DatapathId): SwitchState | undefined {
@@ -67,10 +72,10 @@ export class Switches {
       const number = this.#numbers.take();
       if (number === undefined) return undefined;
       state = { datapathId, number, ports: new Map(), session };
-      this.#switches.set(datapathId, state);
-      this.#facts.hosts.set(datapathId, { name: datapathId, number, datapathId });
+      this.#add(state);
     }
     state.session = session;
+    this.#remember(state);
     const changes: PortChange[] = [];
     for (const [number, before] of state.ports) {
       if (session.ports.has(number)) continue;
@@ -89,7 +94,14 @@ export class Switches {
     const state = this.#switches.get(session.datapathId);
     if (state?.session !== session) return false;
     state.session = undefined;
+    this.#remember(state);
     return true;
+  }
+
+  /** It was remembered, and has not come back. */
+  stayedAway(datapathId: DatapathId): void {
+    const state = this.#switches.get(datapathId);
+    if (state !== undefined) this.#remember(state);
   }
 
   /** `undefined`: nothing that matters. */
@@ -110,7 +122,33 @@ export class Switches {
     for (const port of state.ports.values()) this.#remove(state, port);
     this.#switches.delete(datapathId);
     this.#facts.hosts.delete(datapathId);
+    this.#memory.deleteSwitch(datapathId);
     this.#numbers.giveBack(state.number);
+  }
+
+  #restore(): void {
+    const taken = new Set<number>();
+    for (const { datapathId, number } of this.#memory.switches()) {
+      if (taken.has(number)) this.#memory.deleteSwitch(datapathId);
+      else this.#add({ datapathId, number, ports: new Map(), session: undefined });
+      taken.add(number);
+    }
+    this.#numbers.reserve(taken);
+    for (const { datapathId, port: number, name, hardwareAddress } of this.#memory.ports()) {
+      this.#switches.get(datapathId)?.ports.set(number, { number, name, hardwareAddress, up: true });
+      if (this.#switches.has(datapathId))
+        this.#facts.ports.set(`${datapathId}/${name}`, { datapathId, name, number, up: true });
+    }
+  }
+
+  #add(state: Mutable): void {
+    const { datapathId, number } = state;
+    this.#switches.set(datapathId, state);
+    this.#facts.hosts.set(datapathId, { name: datapathId, number, datapathId });
+  }
+
+  #remember({ datapathId, number, session }: SwitchState): void {
+    this.#memory.putSwitch({ datapathId, number, away: session === undefined });
   }
 
   #set(state: Mutable, { portNo, name, hardwareAddress, config, state: bits }: PortDescription) {

@@ -44,6 +44,8 @@ export interface ControllerParts {
   readonly journal: Journal;
   /** Absent: no cluster is watched. */
   readonly kubernetes?: KubernetesService | undefined;
+  /** Of the fabric, read already; absent: there is no fabric. */
+  readonly fabricJournal: Journal | undefined;
 }
 
 /**
@@ -73,7 +75,7 @@ export class WiredController implements Controller {
   /** Writes all facts and derives every table; no socket is open yet. */
   constructor(
     private readonly options: ControllerOptions,
-    { model, datapaths, channel, numbering, punts, journal, kubernetes }: ControllerParts,
+    { model, datapaths, channel, numbering, punts, journal, fabricJournal, kubernetes }: ControllerParts,
   ) {
     this.model = model;
     this.#datapaths = datapaths;
@@ -110,7 +112,7 @@ export class WiredController implements Controller {
       },
       logger: options.log.component('multicast'),
     });
-    this.#fabric = options.config.fabric.enabled ? this.#makeFabric(numbering) : undefined;
+    this.#fabric = fabricJournal === undefined ? undefined : this.#makeFabric(numbering, fabricJournal);
     this.#hub = this.#makeHub();
     this.#commit(model.facts());
     datapaths.settle();
@@ -151,7 +153,7 @@ export class WiredController implements Controller {
     for (const end of this.#ending.splice(0)) end();
     this.#punts.close();
     await this.#multicast.close();
-    this.#fabric?.close();
+    await this.#fabric?.close();
     this.#datapaths.close();
     await this.#channel.close();
     await this.model.close();
@@ -265,11 +267,12 @@ export class WiredController implements Controller {
     return this.#fabric === undefined ? [this.#datapaths] : [this.#datapaths, this.#fabric.datapaths];
   }
 
-  #makeFabric(numbering: Numbering): Fabric {
+  #makeFabric(numbering: Numbering, journal: Journal): Fabric {
     const { config, log: logs } = this.options;
     return new Fabric({
       channel: this.#channel,
       numbering,
+      journal,
       auditIntervalMs: config.openflow.auditIntervalMs,
       log: logs,
       onEvent: (event) => {

@@ -1,11 +1,19 @@
 import { STATION_TABLE, reinjection } from '../../apps/fabric/punt.js';
-import { FLOODING_APP, fabricApps, fabricPipeline, TREE_CLASSES } from '../../apps/fabric/index.js';
+import {
+  FLOODING_APP,
+  fabricApps,
+  fabricPipeline,
+  OPENING_TABLES,
+  TREE_CLASSES,
+} from '../../apps/fabric/index.js';
 import type { ControllerEvent } from '../api/backend.js';
 import type { ChannelListener, Numbering, SwitchSession } from '../channel/index.js';
 import { DatapathController } from '../datapath/index.js';
-import { type FabricEvent, FabricService } from '../fabric/index.js';
+import { type FabricEvent, FabricMemory, FabricService } from '../fabric/index.js';
 import { FloodPlanner } from '../fabric/flood-planner.js';
-import type { Log } from '../log.js';
+import { holdsWhatIsOpen } from '../fabric/holdings.js';
+import type { Journal } from '../journal/journal.js';
+import type { Log, Logger } from '../log.js';
 import { type DatapathId, type FactChange, TUNNEL_PORT, UPLINK_PORT } from '../model/facts.js';
 import { log, tellDatapathEvent, tellFabricEvent } from './events.js';
 import { Settler } from './settler.js';
@@ -14,6 +22,8 @@ import type { PortStatus } from '../../ofproto/index.js';
 export interface FabricOptions {
   readonly channel: ChannelListener;
   readonly numbering: Numbering;
+  /** Of the fabric alone, open: what it says is part of the first tables. Closed with the fabric. */
+  readonly journal: Journal;
   readonly auditIntervalMs: number;
   readonly log: Log;
   readonly onEvent: (event: ControllerEvent) => void;
@@ -34,10 +44,16 @@ export class Fabric {
   /** Datapath ids by host. */
   readonly #claims = new Map<string, DatapathId>();
   readonly #ending: (() => void)[];
+  readonly #logger: Logger;
+  /** Switches that are remembered, and have not shown since that they hold what is remembered of them. */
+  readonly #unproved: Set<DatapathId>;
 
   constructor(private readonly options: FabricOptions) {
-    const { channel, numbering, auditIntervalMs, onEvent } = options;
+    const { channel, numbering, auditIntervalMs, journal, onEvent } = options;
     const logger = options.log.component('fabric');
+    this.#logger = logger;
+    const memory = new FabricMemory(journal);
+    this.#unproved = new Set([...memory.switches()].map(({ datapathId }) => datapathId));
     const datapaths = new DatapathController({
       pipeline: fabricPipeline,
       apps: fabricApps,
@@ -56,6 +72,7 @@ export class Fabric {
       facts: datapaths.facts,
       settle: () => this.#settler.settle(),
       waitForSync,
+      memory,
       app: FLOODING_APP,
       onFailure,
     });
@@ -67,11 +84,20 @@ export class Fabric {
       waitForSync,
       reinjection,
       stationTable: STATION_TABLE,
+      memory,
+      onLinkConfirmed: (key) => {
+        this.#planner.linkConfirmed(key);
+      },
+      onStayedAway: (datapathId) => {
+        this.#planner.switchAway(datapathId);
+        this.#settler.schedule();
+      },
       logger,
       onEvent: (event: FabricEvent) => {
         onEvent(log(logger, tellFabricEvent(event)));
       },
     });
+    this.#planner.restore();
     this.#ending = [
       channel.onPacketIn((session, message) => {
         if (this.#sessions.get(session.datapathId) === session) this.service.packetIn(session, message);
@@ -112,10 +138,33 @@ export class Fabric {
     // What is known of it first: the comparison must see what is derived from that.
     this.service.sessionUp(session);
     this.#planner.switchUp(datapathId);
-    const add = (): void => {
-      if (session.open && this.has(session)) this.datapaths.addSession(session);
-    };
-    this.#settler.settle().then(add, add);
+    void this.#add(session);
+  }
+
+  async #add(session: SwitchSession): Promise<void> {
+    const { datapathId } = session;
+    await this.#settled();
+    if (this.#unproved.has(datapathId)) {
+      const { datapaths } = this;
+      const holds = await holdsWhatIsOpen(session, {
+        datapaths,
+        tables: OPENING_TABLES,
+        logger: this.#logger,
+      });
+      if (!session.open || !this.has(session)) return;
+      this.#unproved.delete(datapathId);
+      if (!holds) {
+        this.service.distrust(datapathId);
+        this.#planner.distrust(datapathId);
+        await this.#settled();
+      }
+    }
+    if (session.open && this.has(session)) this.datapaths.addSession(session);
+  }
+
+  /** What has been written is derived; a failure has been told of. */
+  async #settled(): Promise<void> {
+    await this.#settler.settle().catch(() => undefined);
   }
 
   down(session: SwitchSession): void {
@@ -138,17 +187,19 @@ export class Fabric {
   }
 
   /** Switches keep their entries. */
-  close(): void {
+  async close(): Promise<void> {
     for (const end of this.#ending.splice(0)) end();
     this.service.close();
     this.#planner.close();
     this.datapaths.close();
+    await this.options.journal.close();
   }
 
   /** An agent claims a datapath: if it was a switch of the fabric, it is none any more. */
   #handOver(datapathId: DatapathId): void {
     const session = this.#sessions.get(datapathId);
     this.#sessions.delete(datapathId);
+    this.#unproved.delete(datapathId);
     if (session !== undefined) this.datapaths.removeSession(session);
     if (this.service.has(datapathId)) this.service.handOver(datapathId);
     if (session?.open === true) this.options.handOver(session);

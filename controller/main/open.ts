@@ -38,5 +38,21 @@ export async function openController(options: ControllerOptions): Promise<Contro
     logger: log.component('multicast'),
   });
   const kubernetes = await openKubernetes(model, options);
-  return new WiredController(options, { model, datapaths, channel, numbering, punts, journal, kubernetes });
+  const fabricJournal = config.fabric.enabled
+    ? await Journal.open(store, {
+        folder: 'fabric',
+        what: 'what is known of the fabric',
+        logger: log.component('fabric'),
+      })
+    : undefined;
+  return new WiredController(options, {
+    model,
+    datapaths,
+    channel,
+    numbering,
+    punts,
+    journal,
+    fabricJournal,
+    kubernetes,
+  });
 }
