@@ -205,11 +205,13 @@ export class Attachments {
       const view = await hub.request(requestOf(params));
       const mtu = await this.options.mtuOf(view);
       const fresh = recordOf(endpoint, params, view);
-      const reused = await this.prepareInterface(name, fresh, mtu, undo);
-      const record = { ...fresh, generation: (reused ? this.records.get(name)?.generation : undefined) ?? 0 };
-      if (!reused && (view.host === undefined || view.host === this.options.hostLabel)) {
-        undo.unshift(() => hub.detach({ endpoint, release: true }));
+      if (view.host === undefined || view.host === this.options.hostLabel) {
+        undo.push(() => hub.detach({ endpoint, release: true }));
       }
+      const reused = await this.prepareInterface(name, fresh, mtu, undo);
+      // What was attached before stays, whatever becomes of this.
+      if (reused) undo.length = 0;
+      const record = { ...fresh, generation: (reused ? this.records.get(name)?.generation : undefined) ?? 0 };
       await driver.addPort(name, record);
       if (!reused) undo.push(() => driver.removePort(name));
       const deadlineMs = params.deadlineMs ?? DEFAULT_DEADLINE_MS;

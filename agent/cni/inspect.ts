@@ -1,5 +1,4 @@
 /** What is in a container's namespace, and the host's end of a leg. */
-import { readFile } from 'node:fs/promises';
 import { runCommand, type CommandResult } from '../linux/command.js';
 
 export interface InspectedInterface {
@@ -56,12 +55,10 @@ export async function defaultRoutes(
   return found;
 }
 
-/** Of a link of the host; undefined when there is none. */
+/** Of a link of the host; undefined when there is none. sysfs would know those of the namespace that it was mounted in. */
 export async function macOf(name: string): Promise<string | undefined> {
-  return readFile(`/sys/class/net/${name}/address`, 'utf8').then(
-    (text) => text.trim(),
-    () => undefined,
-  );
+  const { exitCode, stdout } = await runCommand(['ip', '-json', 'link', 'show', 'dev', name]);
+  return exitCode === 0 ? (JSON.parse(stdout) as LinkJson[])[0]?.address : undefined;
 }
 
 /** On both ends of a leg. Undefined when it is done, else what the kernel said. */
