@@ -37,7 +37,7 @@ export interface AgentOptions {
   readonly cni?: string | boolean;
   /** Install the CNI front and a network configuration list below this folder; `true`: below /. Serves it as well. */
   readonly installCni?: string | boolean;
-  /** Network of that list, `TENANT/NETWORK` (default default/default). */
+  /** Network of that list, `TENANT/NETWORK` (default kubernetes/pods). */
   readonly cniNetwork?: string;
   readonly logger?: Logger;
   /** SSH_CONNECTION of whoever starts the agent (default: from the environment). */
@@ -101,7 +101,7 @@ export function datapathIdOf(hostLabel: string): string {
 }
 
 function cniSettings({ cni, installCni, cniNetwork }: AgentOptions): CniSettings | undefined {
-  const [tenant = '', network = '', ...rest] = (cniNetwork ?? 'default/default').split('/');
+  const [tenant = '', network = '', ...rest] = (cniNetwork ?? 'kubernetes/pods').split('/');
   if (tenant === '' || network === '' || rest.length > 0) {
     throw invalid('cniNetwork', `'${cniNetwork}' is no network`, 'write TENANT/NETWORK');
   }

@@ -341,7 +341,7 @@ export function buildProgram(end: (exit: Exit) => void): Program {
       '--install-cni [DIR]',
       'serve CNI, and install its plugin and a network list below DIR (default: /)',
     )
-    .option('--cni-network <TENANT/NETWORK>', 'network of that list (default: default/default)')
+    .option('--cni-network <TENANT/NETWORK>', 'network of that list (default: kubernetes/pods)')
     .option('--log-level <LEVEL>', 'trace, debug, info (default), warn, error, fatal or silent')
     .action(async ({ state, ...options }) => {
       const { agent } = await agents();
