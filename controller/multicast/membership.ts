@@ -7,6 +7,8 @@ import {
   type DatapathId,
   type EndpointId,
   type FactChange,
+  type MulticastPlace,
+  type MulticastReceiverFact,
   type NetworkFact,
   type NetworkId,
   UPLINK_PORT,
@@ -19,12 +21,20 @@ import type { Query } from './messages.js';
 import { snoopingMetrics } from './metrics.js';
 import { membershipPacketIn } from './packet-ins.js';
 import type { AudienceChange } from './planner-sets.js';
-import { Querier, type Recipients } from './querier.js';
-import { DEFAULT_LIMITS, type Locus, type LimitHit, Receivers } from './receivers.js';
+import { Querier, QUERIER_MAC, type Recipients } from './querier.js';
+import {
+  DEFAULT_LIMITS,
+  type Locus,
+  type LimitHit,
+  type Places,
+  Receivers,
+  type Segment,
+} from './receivers.js';
 import type { ReceiverRecord } from './records.js';
+import { receiverFact, Remembered } from './remembered.js';
 import { Routers } from './routers.js';
 import { multicastSettingsOf } from '../../apps/multicast/settings.js';
-import { Snooping } from './snooping.js';
+import { type Sender, Snooping } from './snooping.js';
 import { multicastState, type StateQuestion } from './state.js';
 import { DEFAULT_TIMING, membershipIntervalMs, querierPresentMs } from './timing.js';
 import type { MulticastProblem, MulticastState } from './types.js';
@@ -57,15 +67,24 @@ const LIMIT_LOG_MS = 60_000;
 /** For which they are shown after they were hit. */
 const PROBLEM_MS = 3_600_000;
 
+/** An endpoint, or the uplink of a network. */
+const PLACES: Places<MulticastPlace> = {
+  nameOf: (place) => ('endpoint' in place ? place.endpoint : UPLINK),
+  holderOf: ({ segment, place }) => ('endpoint' in place ? place.endpoint : `${UPLINK}/${segment.number}`),
+  isOneHost: (place) => 'endpoint' in place,
+};
+const UPLINK = 'uplink';
+
 export class Membership {
   readonly #options: MembershipOptions;
   readonly #now: () => number;
   readonly #directory = new Directory();
-  readonly #receivers: Receivers;
-  readonly #routers: Routers;
+  readonly #remembered: Remembered;
+  readonly #receivers: Receivers<MulticastPlace>;
+  readonly #routers: Routers<MulticastPlace>;
   readonly #elections: Elections;
   readonly #querier: Querier;
-  readonly #snooping: Snooping;
+  readonly #snooping: Snooping<MulticastPlace, MulticastPlace>;
   readonly #ending: (() => void)[];
   /** Networks whose memberships are kept: their number while they are. */
   readonly #snooped = new Map<NetworkId, number>();
@@ -76,24 +95,32 @@ export class Membership {
   constructor(options: MembershipOptions) {
     this.#options = options;
     this.#now = options.now ?? (() => performance.now());
-    const { journal, channel, facts } = options;
+    const { channel } = options;
     const now = this.#now();
+    const remembered = new Remembered(options.journal);
+    this.#remembered = remembered;
     this.#receivers = new Receivers({
-      journal,
+      places: PLACES,
       now,
-      changed: (key, fact) => {
-        if (fact === undefined) facts.multicastReceivers.delete(key);
-        else facts.multicastReceivers.set(key, fact);
-        options.changed({ kind: 'receiver', key, ...(fact === undefined ? {} : { value: fact }) });
+      changed: (receiver) => {
+        remembered.receiver(receiver);
+        this.#receiverFact(receiver.key, receiverFact(receiver));
+      },
+      gone: (receiver) => {
+        remembered.receiverGone(receiver);
+        this.#receiverFact(receiver.key, undefined);
       },
     });
     this.#routers = new Routers({
-      journal,
+      nameOf: PLACES.nameOf,
       now,
-      changed: (key, fact) => {
-        if (fact === undefined) facts.multicastRouters.delete(key);
-        else facts.multicastRouters.set(key, fact);
-        options.changed({ kind: 'router', key, ...(fact === undefined ? {} : { value: fact }) });
+      arrived: (router) => {
+        remembered.router(router);
+        this.#routerFact(router.key, router);
+      },
+      gone: (router) => {
+        remembered.routerGone(router);
+        this.#routerFact(router.key, undefined);
       },
     });
     this.#elections = new Elections(now);
@@ -105,13 +132,16 @@ export class Membership {
       now,
     });
     this.#snooping = new Snooping({
-      directory: this.#directory,
       receivers: this.#receivers,
       routers: this.#routers,
       elections: this.#elections,
-      querier: this.#querier,
-      relay: (network, query, frame) => this.#relay(network, query, frame),
-      limited: (why, network, endpoint) => this.#limited(why, network, endpoint),
+      isOwn: ({ segment, place }, mac) =>
+        'uplink' in place && (mac === QUERIER_MAC || this.#directory.hasMac(segment.id, mac)),
+      askAgain: ({ segment }, group, now) => this.#querier.lastMember(segment, group, now),
+      answersRouters: (place) => 'uplink' in place,
+      queried: ({ segment }, query, frame) => this.#relay(segment, query, frame),
+      limited: (why, { segment, place }) =>
+        this.#limited(why, segment.id, 'endpoint' in place ? place.endpoint : undefined),
       now,
     });
     const timer = setInterval(() => this.tick(), TICK_MS);
@@ -135,8 +165,8 @@ export class Membership {
     const now = this.#now();
     for (const id of networks) this.#networkChanged(id, now);
     for (const id of left) {
-      this.#receivers.forgetEndpoint(id);
-      this.#snooping.forgetEndpoint(id);
+      this.#receivers.forgetHolder(id);
+      this.#snooping.forgetBudget(id);
       this.#limitsHit.delete(id);
     }
     if (!this.#restored) this.#restore(now);
@@ -155,13 +185,16 @@ export class Membership {
     if (network === undefined || host === undefined) return this.#snooping.ignore('unknown-port');
     const now = this.#now();
     if (packet.from === 'uplink') {
-      if (this.#snooping.fromUplink(network, packet.frame, now)) this.#options.schedule();
+      if (network.encapsulation === 'vlan') this.#take(uplinkOf(network), packet.frame, now);
+      else this.#snooping.ignore('other');
       return;
     }
     const name = packet.port === undefined ? undefined : session.ports.get(packet.port)?.name;
     const endpoint = name && this.#directory.byInterface(host.name, name);
     if (!endpoint || endpoint.network !== network.id) return this.#snooping.ignore('unknown-port');
-    if (this.#snooping.fromEndpoint(endpoint, network, packet.frame, now)) this.#options.schedule();
+    const { id, generation } = endpoint;
+    const sender = { kind: 'host', segment: network, place: { endpoint: id }, budget: id } as const;
+    this.#take(generation === undefined ? sender : { ...sender, generation }, packet.frame, now);
   }
 
   /** Looks at the timers; called by itself, and by tests that move the clock. */
@@ -208,22 +241,49 @@ export class Membership {
     for (const end of this.#ending.splice(0)) end();
   }
 
+  #take(sender: Sender<MulticastPlace, MulticastPlace>, frame: Uint8Array, now: number): void {
+    if (this.#snooping.take(sender, frame, now)) this.#options.schedule();
+  }
+
+  #receiverFact(key: string, value: MulticastReceiverFact | undefined): void {
+    const { facts, changed } = this.#options;
+    if (value === undefined) facts.multicastReceivers.delete(key);
+    else facts.multicastReceivers.set(key, value);
+    changed({ kind: 'receiver', key, ...(value === undefined ? {} : { value }) });
+  }
+
+  #routerFact(key: string, router: Locus<MulticastPlace> | undefined): void {
+    const { facts, changed } = this.#options;
+    const value = router && { network: router.segment.id, place: router.place };
+    if (value === undefined) facts.multicastRouters.delete(key);
+    else facts.multicastRouters.set(key, value);
+    changed({ kind: 'router', key, ...(value === undefined ? {} : { value }) });
+  }
+
   #restore(now: number): void {
     this.#restored = true;
-    const locate = (record: ReceiverRecord): Locus | undefined => {
+    const locate = (record: ReceiverRecord): Locus<MulticastPlace> | undefined => {
       const network = this.#directory.network(record.network);
       if (network === undefined || !this.#snooped.has(network.id)) return undefined;
       const { place } = record;
-      if ('uplink' in place) return network.encapsulation === 'vlan' ? { network, place } : undefined;
+      if ('uplink' in place)
+        return network.encapsulation === 'vlan' ? { segment: network, place } : undefined;
       const endpoint = this.#directory.attached(place.endpoint);
       if (endpoint?.network !== network.id || endpoint.generation !== record.generation) return undefined;
-      return { network, place, generation: endpoint.generation };
+      return { segment: network, place, generation: endpoint.generation };
     };
-    this.#receivers.restore(locate, now + membershipIntervalMs(DEFAULT_TIMING));
-    this.#routers.restore((id) => {
+    const until = now + membershipIntervalMs(DEFAULT_TIMING);
+    for (const receiver of this.#remembered.restoreReceivers(this.#receivers, locate, until)) {
+      this.#receiverFact(receiver.key, receiverFact(receiver));
+    }
+    const locateRouter = (id: NetworkId): Segment | undefined => {
       const network = this.#directory.network(id);
       return network?.encapsulation === 'vlan' && this.#snooped.has(id) ? network : undefined;
-    }, now + querierPresentMs(DEFAULT_TIMING));
+    };
+    const present = now + querierPresentMs(DEFAULT_TIMING);
+    for (const router of this.#remembered.restoreRouters(this.#routers, locateRouter, present)) {
+      this.#routerFact(router.key, router);
+    }
   }
 
   /** A network that is gone, is another one by the same name, or does not listen any more is forgotten. */
@@ -233,10 +293,10 @@ export class Membership {
     const after = network !== undefined && multicastSettingsOf(network).snooping ? network.number : undefined;
     if (before === after) return;
     if (before !== undefined) {
-      this.#receivers.forgetNetwork(before);
-      this.#routers.forgetNetwork(before);
+      this.#receivers.forgetSegment(before);
+      this.#routers.forget(({ segment }) => segment.number === before);
       this.#elections.forget(id);
-      this.#snooping.forgetNetwork(id);
+      this.#snooping.forgetBudget(uplinkBudget(id));
       this.#snooped.delete(id);
     }
     if (after === undefined) return;
@@ -280,7 +340,7 @@ export class Membership {
   }
 
   /** To the receivers of the group, each on its host. */
-  #relay(network: NetworkFact, { group }: Query, frame: Uint8Array): void {
+  #relay(network: Segment, { group }: Query, frame: Uint8Array): void {
     if (group === undefined) return;
     const hosts = new Map<string, Recipients['endpoints'][number][]>();
     for (const { place } of this.#receivers.ofGroup(network.number, group)) {
@@ -293,16 +353,16 @@ export class Membership {
     for (const [host, endpoints] of hosts) this.#send(frame, { host, endpoints });
   }
 
-  #limited(why: LimitHit, network: NetworkFact, endpoint: EndpointId | undefined): void {
+  #limited(why: LimitHit, network: NetworkId, endpoint: EndpointId | undefined): void {
     const now = this.#now();
-    const key = endpoint ?? network.id;
+    const key = endpoint ?? network;
     const known = this.#limitsHit.get(key);
     if (known !== undefined) known.at = now;
     if (known !== undefined && now - known.toldAt < LIMIT_LOG_MS) return;
-    const who = endpoint ?? `somebody behind the uplink of ${network.id}`;
+    const who = endpoint ?? `somebody behind the uplink of ${network}`;
     const problem = {
       code: `multicast.limit.${why}`,
-      network: network.id,
+      network,
       ...(endpoint === undefined ? {} : { endpoint }),
       message: `${who} wants to join more multicast groups than are kept (${LIMITS_IN_WORDS[why]}); it is not taken for a receiver of the rest`,
       fix: 'leave groups that nobody needs, or spread them over more endpoints and networks',
@@ -310,6 +370,13 @@ export class Membership {
     this.#limitsHit.set(key, { problem, at: now, toldAt: now });
     this.#options.logger.warn({ event: 'multicast.limit', limit: why, ...problem }, problem.message);
   }
+}
+
+const uplinkBudget = (network: NetworkId): string => `${UPLINK} ${network}`;
+
+function uplinkOf(network: NetworkFact): Sender<MulticastPlace, MulticastPlace> {
+  const place = { uplink: true } as const;
+  return { kind: 'crowd', segment: network, place, routerPlace: place, budget: uplinkBudget(network.id) };
 }
 
 const LIMITS_IN_WORDS: Readonly<Record<LimitHit, string>> = {

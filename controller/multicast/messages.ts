@@ -30,6 +30,11 @@ export interface GroupRecord {
 /** IGMPv1, v2, v3; MLDv1 and v2. */
 export type MembershipVersion = 1 | 2 | 3;
 
+/** IGMPv3 and MLDv2. */
+export function newestVersion(family: 4 | 6): MembershipVersion {
+  return family === 4 ? 3 : 2;
+}
+
 export interface Report {
   readonly kind: 'report';
   readonly family: 4 | 6;

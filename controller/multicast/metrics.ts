@@ -4,9 +4,9 @@ import type { Routers } from './routers.js';
 import type { Snooping } from './snooping.js';
 
 export interface SnoopingState {
-  readonly snooping: Pick<Snooping, 'reports' | 'ignored' | 'queries' | 'records'>;
-  readonly receivers: Pick<Receivers, 'size' | 'groups'>;
-  readonly routers: Pick<Routers, 'size'>;
+  readonly snooping: Pick<Snooping<never, never>, 'reports' | 'ignored' | 'queries' | 'records'>;
+  readonly receivers: Pick<Receivers<never>, 'size' | 'groups'>;
+  readonly routers: Pick<Routers<never>, 'size'>;
   readonly queriesSent: number;
 }
 

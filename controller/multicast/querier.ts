@@ -108,7 +108,7 @@ export class Querier {
   }
 
   /** Somebody behind the uplink has left a group: asks whether others there are still in it. Returns until when they have time. */
-  lastMember(network: NetworkFact, group: MulticastGroup, now: number): number {
+  lastMember(network: Pick<NetworkFact, 'id'>, group: MulticastGroup, now: number): number {
     const key = `${network.id} ${groupText(group)}`;
     const { robustness } = DEFAULT_TIMING;
     if (!this.#lastMembers.has(key)) {

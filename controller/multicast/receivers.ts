@@ -1,20 +1,11 @@
 /**
- * Who receives which groups: the state behind the facts `multicastReceivers`, and its records in the journal. What changes is written
- * to both at once; a report that says again what is known costs a timer.
+ * Who receives which groups, in networks of the overlay or VLANs of the fabric: the state behind the facts of receivers. What changes is told at
+ * once; a report that says again what is known costs a timer.
  */
-import type {
-  EndpointId,
-  MulticastGroup,
-  MulticastPlace,
-  MulticastReceiverFact,
-  NetworkFact,
-  NetworkId,
-} from '../model/facts.js';
+import type { MulticastGroup, NetworkFact } from '../model/facts.js';
 import { Deadlines } from './deadlines.js';
 import { GroupNumbers } from './group-numbers.js';
-import type { Journal } from '../journal/journal.js';
-import { type GroupRecord, groupText, type MembershipVersion } from './messages.js';
-import { parseReceiver, type ReceiverRecord, serializeReceiver } from './records.js';
+import { type GroupRecord, groupText, type MembershipVersion, newestVersion } from './messages.js';
 import { SourceFilter, type WantedSources } from './source-filter.js';
 
 export interface ReceiverLimits {
@@ -30,48 +21,64 @@ export const DEFAULT_LIMITS: ReceiverLimits = { groupsOfEndpoint: 256, groupsOfN
 export type Applied = 'changed' | 'unchanged' | LimitHit;
 export type LimitHit = 'groups-of-endpoint' | 'groups-of-network' | 'group-numbers';
 
-/** A place in a network, and for an endpoint which of its attachments. */
-export interface Locus {
-  readonly network: NetworkFact;
-  readonly place: MulticastPlace;
+/** Within what groups have members: a network of the overlay, a VLAN of the fabric. */
+export type Segment = Pick<NetworkFact, 'id' | 'number' | 'multicast'>;
+
+/** A place in a segment, and for an endpoint which of its attachments. */
+export interface Locus<Place> {
+  readonly segment: Segment;
+  readonly place: Place;
   readonly generation?: number;
 }
 
-export interface Receiver {
+export interface Receiver<Place> extends Locus<Place> {
   readonly key: string;
-  readonly network: NetworkId;
-  readonly networkNumber: number;
   readonly group: MulticastGroup;
   readonly groupNumber: number;
-  readonly place: MulticastPlace;
-  readonly generation?: number;
   readonly filter: SourceFilter;
   version: MembershipVersion;
 }
 
-export interface ReceiversOptions {
-  readonly journal: Pick<Journal, 'entries' | 'put' | 'delete'>;
-  /** A fact came, changed, or (absent) went. */
-  readonly changed: (key: string, fact: MulticastReceiverFact | undefined) => void;
+/** What there is to know of places. */
+export interface Places<Place> {
+  /** Unique in a segment; the last part of keys of facts. */
+  readonly nameOf: (place: Place) => string;
+  /** Unique among all segments; what is forgotten together. */
+  readonly holderOf: (locus: Locus<Place>) => string;
+  /** One host, whose groups are limited. */
+  readonly isOneHost: (place: Place) => boolean;
+}
+
+/** What outlives the process. */
+export interface RestoredReceiver {
+  readonly group: MulticastGroup;
+  readonly groupNumber: number;
+  readonly version: MembershipVersion;
+  readonly sources?: WantedSources;
+}
+
+export interface ReceiversOptions<Place> {
+  readonly places: Places<Place>;
+  /** One came or changed. */
+  readonly changed: (receiver: Receiver<Place>) => void;
+  readonly gone: (receiver: Receiver<Place>) => void;
   readonly limits?: Partial<ReceiverLimits>;
   readonly now: number;
 }
 
-const PREFIX = 'receivers/';
-
-export class Receivers {
-  readonly #options: ReceiversOptions;
+export class Receivers<Place> {
+  readonly #options: ReceiversOptions<Place>;
   readonly #limits: ReceiverLimits;
-  readonly #receivers = new Map<string, Receiver>();
+  readonly #receivers = new Map<string, Receiver<Place>>();
   readonly #numbers = new GroupNumbers();
   readonly #deadlines: Deadlines<string>;
-  readonly #byPlace = new Map<string, Set<Receiver>>();
-  /** By `<number of network>/<group>`. */
-  readonly #byGroup = new Map<string, Set<Receiver>>();
-  /** How many groups have receivers, by number of network. */
+  readonly #byHolder = new Map<string, Set<Receiver<Place>>>();
+  /** By `<number of segment>/<group>`. */
+  readonly #byGroup = new Map<string, Set<Receiver<Place>>>();
+  /** How many groups have receivers, by number of segment. */
   readonly #groupsOf = new Map<number, number>();
 
-  constructor(options: ReceiversOptions) {
+  constructor(options: ReceiversOptions<Place>) {
     this.#options = options;
     this.#limits = { ...DEFAULT_LIMITS, ...options.limits };
     this.#deadlines = new Deadlines(options.now);
@@ -85,44 +92,48 @@ export class Receivers {
     return this.#byGroup.size;
   }
 
-  values(): Iterable<Receiver> {
+  values(): Iterable<Receiver<Place>> {
     return this.#receivers.values();
   }
 
-  ofGroup(networkNumber: number, group: MulticastGroup): Iterable<Receiver> {
-    return this.#byGroup.get(groupKey(networkNumber, group)) ?? [];
+  ofGroup(segmentNumber: number, group: MulticastGroup): Iterable<Receiver<Place>> {
+    return this.#byGroup.get(groupKey(segmentNumber, group)) ?? [];
+  }
+
+  /** Everything that is received at a place, by `Places.holderOf`. */
+  ofHolder(holder: string): Iterable<Receiver<Place>> {
+    return this.#byHolder.get(holder) ?? [];
+  }
+
+  /** By which a receiver is known, and its fact: `<number of segment>/<group>/<name of place>`. */
+  keyOf({ segment, place }: Locus<Place>, group: MulticastGroup): string {
+    return `${groupKey(segment.number, group)}/${this.#options.places.nameOf(place)}`;
   }
 
   /**
-   * Takes over what the process before knew; timers begin anew.
-   * @param locate where such a receiver is now; undefined: not there any more
+   * Takes over one that the process before knew, as if it had just reported; it is in the answer and not told of. Undefined: it would be one
+   * too many.
    */
-  restore(locate: (record: ReceiverRecord) => Locus | undefined, until: number): void {
-    for (const [name, value] of this.#options.journal.entries(PREFIX)) {
-      const record = parseReceiver(value);
-      const locus = record && locate(record);
-      const key = record && locus && receiverKey(locus.network.number, record.group, locus.place);
-      if (record === undefined || locus === undefined || PREFIX + key !== name) {
-        this.#options.journal.delete(name);
-        continue;
-      }
-      const filter = new SourceFilter({ sources: record.sources, until });
-      const receiver = this.#create(locus, record.group, record.version, filter, record.groupNumber);
-      if (typeof receiver === 'string') {
-        this.#options.journal.delete(name);
-        continue;
-      }
-      this.#deadlines.set(receiver.key, filter.deadline);
-      if (receiver.groupNumber === record.groupNumber) this.#options.changed(receiver.key, factOf(receiver));
-      else this.#changed(receiver);
-    }
+  restore(locus: Locus<Place>, known: RestoredReceiver, until: number): Receiver<Place> | undefined {
+    const { group, groupNumber, version, sources } = known;
+    const filter = new SourceFilter({ sources, until });
+    const receiver = this.#create(locus, group, version, filter, groupNumber);
+    if (typeof receiver === 'string') return undefined;
+    this.#deadlines.set(receiver.key, filter.deadline);
+    return receiver;
   }
 
   /** What the receiver at a place says of a group. @param holdMs for which it is believed */
-  apply(locus: Locus, record: GroupRecord, spoken: MembershipVersion, now: number, holdMs: number): Applied {
+  apply(
+    locus: Locus<Place>,
+    record: GroupRecord,
+    spoken: MembershipVersion,
+    now: number,
+    holdMs: number,
+  ): Applied {
     const { group } = record;
-    const newest = group.family === 4 ? 3 : 2;
-    const key = receiverKey(locus.network.number, group, locus.place);
+    const newest = newestVersion(group.family);
+    const key = this.keyOf(locus, group);
     const known = this.#receivers.get(key);
     const filter = known?.filter ?? new SourceFilter();
     const before = { sources: filter.wanted, version: known?.version };
@@ -138,13 +149,13 @@ export class Receivers {
     if (known !== undefined && before.version === receiver.version && isSame(before.sources, filter.wanted)) {
       return 'unchanged';
     }
-    this.#changed(receiver);
+    this.#options.changed(receiver);
     return 'changed';
   }
 
   /** A receiver is asked whether it still is one: unless it says so, it goes at `at`. */
-  doubt({ network, place }: Locus, group: MulticastGroup, at: number): void {
-    const receiver = this.#receivers.get(receiverKey(network.number, group, place));
+  doubt(locus: Locus<Place>, group: MulticastGroup, at: number): void {
+    const receiver = this.#receivers.get(this.keyOf(locus, group));
     if (receiver === undefined) return;
     receiver.filter.shorten(at);
     this.#deadlines.set(receiver.key, receiver.filter.deadline);
@@ -154,116 +165,90 @@ export class Receivers {
   expire(now: number): boolean {
     let changed = false;
     for (const key of this.#deadlines.take(now)) {
-      const receiver = this.#receivers.get(key) as Receiver;
+      const receiver = this.#receivers.get(key) as Receiver<Place>;
       const { filter } = receiver;
       const before = filter.wanted;
       filter.expire(now);
       if (filter.empty) this.#remove(receiver);
       else this.#deadlines.set(key, filter.deadline);
       if (!filter.empty && isSame(before, filter.wanted)) continue;
-      if (!filter.empty) this.#changed(receiver);
+      if (!filter.empty) this.#options.changed(receiver);
       changed = true;
     }
     return changed;
   }
 
-  /** Everything an endpoint had joined. Returns whether there was anything. */
-  forgetEndpoint(id: EndpointId): boolean {
-    return this.#removeAll(this.#byPlace.get(id) ?? []);
+  /** Everything that was joined at a place, by `Places.holderOf`. Returns whether there was anything. */
+  forgetHolder(holder: string): boolean {
+    return this.#removeAll(this.ofHolder(holder));
   }
 
-  /** Everything of a network. Returns whether there was anything. */
-  forgetNetwork(networkNumber: number): boolean {
-    if (!this.#groupsOf.has(networkNumber)) return false;
+  /** Everything of a segment. Returns whether there was anything. */
+  forgetSegment(segmentNumber: number): boolean {
+    if (!this.#groupsOf.has(segmentNumber)) return false;
     return this.#removeAll(
-      [...this.#receivers.values()].filter((receiver) => receiver.networkNumber === networkNumber),
+      [...this.#receivers.values()].filter(({ segment }) => segment.number === segmentNumber),
     );
   }
 
   #create(
-    { network, place, generation }: Locus,
+    locus: Locus<Place>,
     group: MulticastGroup,
     version: MembershipVersion,
     filter: SourceFilter,
     wantedNumber?: number,
-  ): Receiver | LimitHit {
-    const { number } = network;
+  ): Receiver<Place> | LimitHit {
+    const { places } = this.#options;
+    const { number } = locus.segment;
     const ofGroup = groupKey(number, group);
+    const holder = places.holderOf(locus);
     const groups = this.#groupsOf.get(number) ?? 0;
-    const joined = this.#byPlace.get(placeKey(number, place))?.size ?? 0;
+    const joined = this.#byHolder.get(holder)?.size ?? 0;
     const isFirst = !this.#byGroup.has(ofGroup);
-    if ('endpoint' in place && joined >= this.#limits.groupsOfEndpoint) return 'groups-of-endpoint';
+    if (places.isOneHost(locus.place) && joined >= this.#limits.groupsOfEndpoint) return 'groups-of-endpoint';
     if (isFirst && groups >= this.#limits.groupsOfNetwork) return 'groups-of-network';
     const groupNumber = this.#numbers.take(ofGroup, wantedNumber);
     if (groupNumber === undefined) return 'group-numbers';
-    const receiver: Receiver = {
-      key: receiverKey(number, group, place),
-      network: network.id,
-      networkNumber: number,
+    const receiver: Receiver<Place> = {
+      ...locus,
+      key: this.keyOf(locus, group),
       group,
       groupNumber,
-      place,
-      ...(generation === undefined ? {} : { generation }),
       filter,
       version,
     };
     this.#receivers.set(receiver.key, receiver);
-    add(this.#byPlace, placeKey(number, place), receiver);
+    add(this.#byHolder, holder, receiver);
     add(this.#byGroup, ofGroup, receiver);
     if (isFirst) this.#groupsOf.set(number, groups + 1);
     return receiver;
   }
 
-  #removeAll(receivers: Iterable<Receiver>): boolean {
+  #removeAll(receivers: Iterable<Receiver<Place>>): boolean {
     const gone = [...receivers];
     for (const receiver of gone) this.#remove(receiver);
     return gone.length > 0;
   }
 
-  #remove(receiver: Receiver): void {
-    const { key, networkNumber, group, place } = receiver;
-    const ofGroup = groupKey(networkNumber, group);
+  #remove(receiver: Receiver<Place>): void {
+    const { key, segment, group } = receiver;
+    const ofGroup = groupKey(segment.number, group);
     this.#receivers.delete(key);
     this.#deadlines.delete(key);
     this.#numbers.release(ofGroup);
-    remove(this.#byPlace, placeKey(networkNumber, place), receiver);
+    remove(this.#byHolder, this.#options.places.holderOf(receiver), receiver);
     remove(this.#byGroup, ofGroup, receiver);
     if (!this.#byGroup.has(ofGroup)) {
-      const left = (this.#groupsOf.get(networkNumber) as number) - 1;
-      if (left === 0) this.#groupsOf.delete(networkNumber);
-      else this.#groupsOf.set(networkNumber, left);
+      const left = (this.#groupsOf.get(segment.number) as number) - 1;
+      if (left === 0) this.#groupsOf.delete(segment.number);
+      else this.#groupsOf.set(segment.number, left);
     }
-    this.#options.journal.delete(PREFIX + key);
-    this.#options.changed(key, undefined);
-  }
-
-  #changed(receiver: Receiver): void {
-    const { key, version, generation } = receiver;
-    const fact = factOf(receiver);
-    this.#options.journal.put(
-      PREFIX + key,
-      serializeReceiver({ ...fact, version, ...(generation === undefined ? {} : { generation }) }),
-    );
-    this.#options.changed(key, fact);
+    this.#options.gone(receiver);
   }
 }
 
-function factOf({ network, group, groupNumber, place, filter }: Receiver): MulticastReceiverFact {
-  const sources = filter.wanted;
-  return { network, group, groupNumber, place, ...(sources === undefined ? {} : { sources }) };
-}
-
-/** Key of the fact. */
-function receiverKey(networkNumber: number, group: MulticastGroup, place: MulticastPlace): string {
-  return `${groupKey(networkNumber, group)}/${'endpoint' in place ? place.endpoint : 'uplink'}`;
-}
-
-function groupKey(networkNumber: number, group: MulticastGroup): string {
-  return `${networkNumber}/${groupText(group)}`;
-}
-
-function placeKey(networkNumber: number, place: MulticastPlace): string {
-  return 'endpoint' in place ? place.endpoint : `uplink/${networkNumber}`;
+function groupKey(segmentNumber: number, group: MulticastGroup): string {
+  return `${segmentNumber}/${groupText(group)}`;
 }
 
 function isSame(one: WantedSources | undefined, other: WantedSources | undefined): boolean {
@@ -275,12 +260,12 @@ function isSame(one: WantedSources | undefined, other: WantedSources | undefined
   );
 }
 
-function add(index: Map<string, Set<Receiver>>, key: string, receiver: Receiver): void {
-  const bucket = index.get(key) ?? new Set();
+function add<R>(index: Map<string, Set<R>>, key: string, receiver: R): void {
+  const bucket = index.get(key) ?? new Set<R>();
   index.set(key, bucket.add(receiver));
 }
 
-function remove(index: Map<string, Set<Receiver>>, key: string, receiver: Receiver): void {
+function remove<R>(index: Map<string, Set<R>>, key: string, receiver: R): void {
   const bucket = index.get(key);
   bucket?.delete(receiver);
   if (bucket?.size === 0) index.delete(key);

@@ -1,32 +1,32 @@
-/** Multicast routers behind the uplinks of VLAN networks (RFC 4541, section 2.1.1): heard by their queries and by hellos of PIM. */
-import type { MulticastRouterFact, NetworkFact, NetworkId } from '../model/facts.js';
+/**
+ * Multicast routers (RFC 4541, section 2.1.1), heard by their queries and by hellos of PIM: behind the uplinks of VLAN networks, or at ports of
+ * fabric switches. The state behind the facts of routers.
+ */
 import { Deadlines } from './deadlines.js';
-import type { Journal } from '../journal/journal.js';
-import { parseRouter } from './records.js';
+import type { Locus, Segment } from './receivers.js';
 
-export interface Router {
-  readonly network: NetworkId;
-  readonly networkNumber: number;
+export interface Router<Place> extends Locus<Place> {
+  readonly key: string;
   /** Of the one heard last; absent: not heard since the start. */
   address?: number | bigint;
   learnedBy?: 'query' | 'pim';
 }
 
-export interface RoutersOptions {
-  readonly journal: Pick<Journal, 'entries' | 'put' | 'delete'>;
-  /** A fact came, or (absent) went. */
-  readonly changed: (key: string, fact: MulticastRouterFact | undefined) => void;
+export interface RoutersOptions<Place> {
+  /** Unique in a segment. */
+  readonly nameOf: (place: Place) => string;
+  /** One came. */
+  readonly arrived: (router: Router<Place>) => void;
+  readonly gone: (router: Router<Place>) => void;
   readonly now: number;
 }
 
-const PREFIX = 'routers/';
-
-export class Routers {
-  readonly #options: RoutersOptions;
-  readonly #routers = new Map<string, Router>();
+export class Routers<Place> {
+  readonly #options: RoutersOptions<Place>;
+  readonly #routers = new Map<string, Router<Place>>();
   readonly #deadlines: Deadlines<string>;
 
-  constructor(options: RoutersOptions) {
+  constructor(options: RoutersOptions<Place>) {
     this.#options = options;
     this.#deadlines = new Deadlines(options.now);
   }
@@ -35,33 +35,39 @@ export class Routers {
     return this.#routers.size;
   }
 
-  values(): Iterable<Router & { readonly until: number }> {
+  values(): Iterable<Router<Place> & { readonly until: number }> {
     return [...this.#routers].map(([key, router]) => ({
       ...router,
       until: this.#deadlines.get(key) as number,
     }));
   }
 
-  /** Takes over what the process before knew; timers begin anew. @param locate undefined: the network has no routers any more */
-  restore(locate: (network: NetworkId) => NetworkFact | undefined, until: number): void {
-    for (const [name, value] of this.#options.journal.entries(PREFIX)) {
-      const record = parseRouter(value);
-      const network = record && locate(record.network);
-      if (network === undefined || PREFIX + keyOf(network.number) !== name)
-        this.#options.journal.delete(name);
-      else this.#add(network, until);
-    }
+  /** By which a router is known, and its fact: `<number of segment>/<name of place>`. */
+  keyOf({ segment, place }: Locus<Place>): string {
+    return `${segment.number}/${this.#options.nameOf(place)}`;
+  }
+
+  has(segment: Segment, place: Place): boolean {
+    return this.#routers.has(this.keyOf({ segment, place }));
+  }
+
+  /** Takes over one that the process before knew, as if it had just been heard; it is not told of. */
+  restore(locus: Locus<Place>, until: number): Router<Place> {
+    const key = this.keyOf(locus);
+    const router: Router<Place> = { ...locus, key };
+    this.#routers.set(key, router);
+    this.#deadlines.set(key, until);
+    return router;
   }
 
   /** Returns whether it was not known. */
-  heard(network: NetworkFact, address: number | bigint, learnedBy: 'query' | 'pim', until: number): boolean {
-    const key = keyOf(network.number);
-    const known = this.#routers.get(key);
-    const router = known ?? this.#add(network, until);
-    if (known === undefined) this.#options.journal.put(PREFIX + key, { network: network.id });
+  heard(locus: Locus<Place>, address: number | bigint, learnedBy: 'query' | 'pim', until: number): boolean {
+    const known = this.#routers.get(this.keyOf(locus));
+    const router = known ?? this.restore(locus, until);
     router.address = address;
     router.learnedBy = learnedBy;
-    this.#deadlines.set(key, Math.max(until, this.#deadlines.get(key) ?? 0));
+    this.#deadlines.set(router.key, Math.max(until, this.#deadlines.get(router.key) ?? 0));
+    if (known === undefined) this.#options.arrived(router);
     return known === undefined;
   }
 
@@ -72,30 +78,20 @@ export class Routers {
     return gone.length > 0;
   }
 
-  forgetNetwork(networkNumber: number): boolean {
-    const key = keyOf(networkNumber);
-    this.#deadlines.delete(key);
-    return this.#remove(key);
+  /** Returns whether there were any. */
+  forget(which: (router: Router<Place>) => boolean): boolean {
+    const gone = [...this.#routers.values()].filter(which);
+    for (const { key } of gone) {
+      this.#deadlines.delete(key);
+      this.#remove(key);
+    }
+    return gone.length > 0;
   }
 
-  #add(network: NetworkFact, until: number): Router {
-    const key = keyOf(network.number);
-    const router: Router = { network: network.id, networkNumber: network.number };
-    this.#routers.set(key, router);
-    this.#deadlines.set(key, until);
-    this.#options.changed(key, { network: network.id, place: { uplink: true } });
-    return router;
+  #remove(key: string): void {
+    const router = this.#routers.get(key);
+    if (router === undefined) return;
+    this.#routers.delete(key);
+    this.#options.gone(router);
   }
-
-  #remove(key: string): boolean {
-    if (!this.#routers.delete(key)) return false;
-    this.#options.journal.delete(PREFIX + key);
-    this.#options.changed(key, undefined);
-    return true;
-  }
-}
-
-/** Key of the fact. */
-function keyOf(networkNumber: number): string {
-  return `${networkNumber}/uplink`;
 }

@@ -1,12 +1,12 @@
 /**
- * What reports, queries and hellos mean (RFC 4541). An endpoint is one host: it is believed at once, its leave too (fast leave). Behind the
- * uplink of a VLAN network are many: one that leaves a group says nothing of the others, so that they are asked, and what comes from there
- * is all sources or nothing.
+ * What reports, queries and hellos mean (RFC 4541), in the overlay and in the fabric alike. An endpoint is one host: it is believed at once, its
+ * leave too (fast leave). A station of the fabric is one host as well, but others at its port may have held back reports of their own. Behind
+ * the uplink of a VLAN network are many: one that leaves a group says nothing of the others, so that they are asked, and what comes from
+ * there is all sources or nothing.
  *
- * Whoever sends much costs a bounded amount of work: each endpoint has a budget, and all of them together have one.
+ * Whoever sends much costs a bounded amount of work: each sender has a budget, and all of them together have one.
  */
-import type { EndpointId, NetworkFact } from '../model/facts.js';
-import type { AttachedEndpoint, Directory } from './directory.js';
+import type { MulticastGroup } from '../model/facts.js';
 import type { Elections } from './elections.js';
 import {
   type GroupRecord,
@@ -15,12 +15,12 @@ import {
   isSource,
   type MembershipMessage,
   type MembershipVersion,
+  newestVersion,
   type Query,
   type Report,
 } from './messages.js';
 import { parseMembership } from './parse.js';
-import { QUERIER_MAC, type Querier } from './querier.js';
-import type { LimitHit, Locus, Receivers } from './receivers.js';
+import type { LimitHit, Locus, Receivers, Segment } from './receivers.js';
 import type { Routers } from './routers.js';
 import { multicastSettingsOf } from '../../apps/multicast/settings.js';
 import { LAST_MEMBER_INTERVAL_MS, membershipIntervalMs, querierPresentMs, timingOf } from './timing.js';
@@ -34,7 +34,7 @@ export type IgnoredReason =
   | 'rate'
   /** Groups of the link, which everybody gets. */
   | 'link-local'
-  /** The network does not listen. */
+  /** The segment does not listen. */
   | 'snooping-off'
   /** A report of an endpoint that came back by the uplink, or our own query. */
   | 'own'
@@ -44,7 +44,7 @@ export type IgnoredReason =
 
 /**
  * Pieces of work: a record that says what is known is one, one that changes something is ten. So 100 changes or 1,000 refreshes a second for
- * each endpoint, and all of its groups at once.
+ * each sender, and all of its groups at once.
  */
 const WORK_OF_RECORD = 1;
 const WORK_OF_CHANGE = 10;
@@ -54,31 +54,51 @@ const WORK_AT_ONCE = 5_000;
 const TOTAL_WORK_PER_SECOND = 20_000;
 const TOTAL_WORK_AT_ONCE = 40_000;
 
-export interface SnoopingOptions {
-  readonly directory: Directory;
-  readonly receivers: Receivers;
-  readonly routers: Routers;
+/**
+ * Who sends a message, and from where.
+ *
+ *     host       one that is alone at its port
+ *     station    one that may share its port: before IGMPv3 and MLDv2, who hears the report of another one holds back its own, so that when one
+ *                leaves in an older version the others are asked
+ *     crowd      many, of which one speaks
+ */
+export interface Sender<Place, RouterPlace> extends Locus<Place> {
+  readonly kind: 'host' | 'station' | 'crowd';
+  /** Where there is a multicast router, if it is one; absent: it cannot be one. */
+  readonly routerPlace?: RouterPlace;
+  /** Whose work it is; senders with the same one share a budget. */
+  readonly budget: string;
+}
+
+export interface SnoopingOptions<Place, RouterPlace> {
+  readonly receivers: Receivers<Place>;
+  readonly routers: Routers<RouterPlace>;
   readonly elections: Elections;
-  readonly querier: Querier;
-  /** Hands the frame of a query for a group, heard on the uplink, to the group's receivers. */
-  readonly relay: (network: NetworkFact, query: Query, frame: Uint8Array) => void;
-  /** An endpoint (absent: the uplink) wants more than it may have. */
-  readonly limited: (why: LimitHit, network: NetworkFact, endpoint: EndpointId | undefined) => void;
+  /** What was sent by our own side and came back. */
+  readonly isOwn: (sender: Sender<Place, RouterPlace>, sourceMac: number) => boolean;
+  /** Asks those at a place whether they are still in a group. Returns until when they have time. */
+  readonly askAgain: (locus: Locus<Place>, group: MulticastGroup, now: number) => number;
+  /** Queries of routers for one group are answered by who is at this place; others are asked by us. */
+  readonly answersRouters: (place: Place) => boolean;
+  /** A report that was taken in. */
+  readonly reported?: (sender: Sender<Place, RouterPlace>, frame: Uint8Array) => void;
+  /** A query of a router for one group. */
+  readonly queried: (sender: Sender<Place, RouterPlace>, query: Query, frame: Uint8Array) => void;
+  /** Somebody wants more than it may have. */
+  readonly limited: (why: LimitHit, locus: Locus<Place>) => void;
   readonly now: number;
 }
 
-export class Snooping {
-  readonly #options: SnoopingOptions;
+export class Snooping<Place, RouterPlace> {
+  readonly #options: SnoopingOptions<Place, RouterPlace>;
   readonly #total: WorkBudget;
-  readonly #budgets = new Map<EndpointId, WorkBudget>();
-  /** By network, of its uplink. */
-  readonly #uplinkBudgets = new Map<string, WorkBudget>();
+  readonly #budgets = new Map<string, WorkBudget>();
   readonly #reports = new Map<string, number>();
   readonly #ignored = new Map<IgnoredReason, number>();
   #queries = 0;
   #records = 0;
 
-  constructor(options: SnoopingOptions) {
+  constructor(options: SnoopingOptions<Place, RouterPlace>) {
     this.#options = options;
     this.#total = new WorkBudget(TOTAL_WORK_PER_SECOND, TOTAL_WORK_AT_ONCE, options.now);
   }
@@ -102,35 +122,23 @@ export class Snooping {
     return this.#records;
   }
 
-  /** Returns whether a fact has changed. */
-  fromEndpoint(endpoint: AttachedEndpoint, network: NetworkFact, frame: Uint8Array, now: number): boolean {
-    const budget = this.#budget(this.#budgets, endpoint.id, now);
-    const message = this.#parse(network, frame, budget, now);
+  /** A frame with a message of group membership. Returns whether a fact has changed. */
+  take(sender: Sender<Place, RouterPlace>, frame: Uint8Array, now: number): boolean {
+    const budget = this.#budgets.get(sender.budget) ?? new WorkBudget(WORK_PER_SECOND, WORK_AT_ONCE, now);
+    this.#budgets.set(sender.budget, budget);
+    const message = this.#parse(sender.segment, frame, budget, now);
     if (message === undefined) return false;
-    if (message.kind !== 'report') return this.#ignore('not-a-router');
-    const place = { endpoint: endpoint.id };
-    const locus = { network, place, generation: endpoint.generation };
-    return this.#report(locus, message, budget, now);
-  }
-
-  /** Returns whether a fact has changed. */
-  fromUplink(network: NetworkFact, frame: Uint8Array, now: number): boolean {
-    if (network.encapsulation !== 'vlan') return this.#ignore('other');
-    const budget = this.#budget(this.#uplinkBudgets, network.id, now);
-    const message = this.#parse(network, frame, budget, now);
-    if (message === undefined) return false;
-    const { sourceMac } = message;
-    if (sourceMac === QUERIER_MAC || this.#options.directory.hasMac(network.id, sourceMac))
-      return this.#ignore('own');
-    switch (message.kind) {
-      case 'report':
-        return this.#report({ network, place: { uplink: true } }, message, budget, now);
-      case 'query':
-        this.#spend(budget, WORK_OF_CHANGE);
-        return this.#query(network, message, message.source, frame, now);
-      case 'hello':
-        return this.#hello(network, message, now);
+    if (this.#options.isOwn(sender, message.sourceMac)) return this.#ignore('own');
+    if (message.kind === 'report') {
+      this.#options.reported?.(sender, frame);
+      return this.#report(sender, message, budget, now);
     }
+    const { routerPlace, segment } = sender;
+    if (routerPlace === undefined) return this.#ignore('not-a-router');
+    const locus = { segment, place: routerPlace };
+    if (message.kind === 'hello') return this.#hello(locus, message, now);
+    this.#spend(budget, WORK_OF_CHANGE);
+    return this.#query(sender, locus, message, frame, now);
   }
 
   /** Counts something that was not taken. */
@@ -138,27 +146,17 @@ export class Snooping {
     this.#ignore(why);
   }
 
-  forgetEndpoint(id: EndpointId): void {
-    this.#budgets.delete(id);
-  }
-
-  forgetNetwork(id: string): void {
-    this.#uplinkBudgets.delete(id);
-  }
-
-  #budget(budgets: Map<string, WorkBudget>, key: string, now: number): WorkBudget {
-    const budget = budgets.get(key) ?? new WorkBudget(WORK_PER_SECOND, WORK_AT_ONCE, now);
-    budgets.set(key, budget);
-    return budget;
+  forgetBudget(budget: string): void {
+    this.#budgets.delete(budget);
   }
 
   #parse(
-    network: NetworkFact,
+    segment: Segment,
     frame: Uint8Array,
     budget: WorkBudget,
     now: number,
   ): MembershipMessage | undefined {
-    if (!multicastSettingsOf(network).snooping) {
+    if (!multicastSettingsOf(segment).snooping) {
       this.#ignore('snooping-off');
       return undefined;
     }
@@ -173,11 +171,11 @@ export class Snooping {
     return undefined;
   }
 
-  #report(locus: Locus, report: Report, budget: WorkBudget, now: number): boolean {
+  #report(sender: Sender<Place, RouterPlace>, report: Report, budget: WorkBudget, now: number): boolean {
     const { family, version, records } = report;
     const name = `${family === 4 ? 'IGMP' : 'MLD'}v${version}`;
     this.#reports.set(name, (this.#reports.get(name) ?? 0) + 1);
-    const holdMs = membershipIntervalMs(this.#options.elections.timing(locus.network.id, family));
+    const holdMs = membershipIntervalMs(this.#options.elections.timing(sender.segment.id, family));
     let changed = false;
     for (const record of records) {
       if (isLinkLocal(record.group)) {
@@ -189,7 +187,7 @@ export class Snooping {
         return changed;
       }
       this.#records++;
-      const did = this.#record(locus, record, version, now, holdMs);
+      const did = this.#record(sender, record, version, now, holdMs);
       this.#spend(budget, did ? WORK_OF_CHANGE : WORK_OF_RECORD);
       changed ||= did;
     }
@@ -197,68 +195,73 @@ export class Snooping {
   }
 
   #record(
-    locus: Locus,
+    sender: Sender<Place, RouterPlace>,
     record: GroupRecord,
     version: MembershipVersion,
     now: number,
     holdMs: number,
   ): boolean {
-    const isUplink = 'uplink' in locus.place;
-    const meant = isUplink ? meantByOneOfMany(record) : record;
+    const { kind, segment, place, generation } = sender;
+    const locus = generation === undefined ? { segment, place } : { segment, place, generation };
+    const asks = kind === 'station' && isLeave(record) && version < newestVersion(record.group.family);
+    const meant = kind === 'crowd' ? meantByOneOfMany(record) : asks ? 'leaves' : record;
     if (meant === 'leaves') return this.#left(locus, record, now);
     if (meant === undefined) return false;
     const did = this.#options.receivers.apply(locus, meant, version, now, holdMs);
     if (did === 'changed' || did === 'unchanged') return did === 'changed';
     this.#ignore(did);
-    this.#options.limited(did, locus.network, 'endpoint' in locus.place ? locus.place.endpoint : undefined);
+    this.#options.limited(did, locus);
     return false;
   }
 
-  /** One of many has left: the querier asks whether others are still there, which is us, or somebody whose query will be heard. */
-  #left(locus: Locus, { group }: GroupRecord, now: number): false {
-    const { elections, querier, receivers } = this.#options;
-    const { network } = locus;
-    if (elections.other(network.id, group.family) !== undefined) return false;
-    if (!multicastSettingsOf(network).querier) return false;
-    receivers.doubt(locus, group, querier.lastMember(network, group, now));
+  /** One of several has left: the querier asks whether others are still there, which is us, or somebody whose query will be heard. */
+  #left(locus: Locus<Place>, { group }: GroupRecord, now: number): false {
+    const { askAgain, elections, receivers } = this.#options;
+    const { segment } = locus;
+    if (elections.other(segment.id, group.family) !== undefined) return false;
+    if (!multicastSettingsOf(segment).querier) return false;
+    receivers.doubt(locus, group, askAgain(locus, group, now));
     return false;
   }
 
   #query(
-    network: NetworkFact,
-    query: Query,
-    source: number | bigint,
+    sender: Sender<Place, RouterPlace>,
+    router: Locus<RouterPlace>,
+    query: Query & { readonly source: number | bigint },
     frame: Uint8Array,
     now: number,
   ): boolean {
-    const { elections, routers, receivers, relay } = this.#options;
+    const { elections, routers, receivers, queried, answersRouters } = this.#options;
+    const { segment } = router;
     this.#queries++;
-    const { group } = query;
+    const { group, source } = query;
     if (group !== undefined) {
       if (isLinkLocal(group)) return this.#ignore('link-local');
       // RFC 3376, section 6.6.1. With sources it is about those alone.
       if (!query.suppress && query.sources.length === 0) {
         const times = timingOf(query).robustness;
-        const responseMs = Math.max(query.maxResponseMs, LAST_MEMBER_INTERVAL_MS);
-        receivers.doubt({ network, place: { uplink: true } }, group, now + times * responseMs);
+        const until = now + times * Math.max(query.maxResponseMs, LAST_MEMBER_INTERVAL_MS);
+        for (const receiver of receivers.ofGroup(segment.number, group)) {
+          if (answersRouters(receiver.place)) receivers.doubt(receiver, group, until);
+        }
       }
-      relay(network, query, frame);
+      queried(sender, query, frame);
       return false;
     }
     // A switch that asks on behalf of nobody is no router (RFC 4541, section 2.1.1).
     if (!isSource(query.family, source)) return false;
-    elections.heard(network.id, query, source, now);
-    return routers.heard(network, source, 'query', now + querierPresentMs(timingOf(query)));
+    elections.heard(segment.id, query, source, now);
+    return routers.heard(router, source, 'query', now + querierPresentMs(timingOf(query)));
   }
 
   #hello(
-    network: NetworkFact,
+    router: Locus<RouterPlace>,
     { source, holdMs }: { readonly source: number | bigint; readonly holdMs: number },
     now: number,
   ): boolean {
     // A router that goes (hold time 0) may not be the only one: the others are heard again, or not.
     if (holdMs === 0) return false;
-    return this.#options.routers.heard(network, source, 'pim', now + holdMs);
+    return this.#options.routers.heard(router, source, 'pim', now + holdMs);
   }
 
   #afford(budget: WorkBudget, now: number): boolean {
@@ -274,6 +277,10 @@ export class Snooping {
     this.#ignored.set(why, (this.#ignored.get(why) ?? 0) + 1);
     return false;
   }
+}
+
+function isLeave({ type, sources }: GroupRecord): boolean {
+  return type === 'to-include' && sources.length === 0;
 }
 
 /** Any source that one wants is one that not all do without; what one does not want says nothing of the others. */

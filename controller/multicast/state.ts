@@ -1,6 +1,6 @@
 /** What there is, as people and programs are told of it. */
 import type { FactInputs } from '../datapath/index.js';
-import type { MulticastGroup, NetworkFact, NetworkId } from '../model/facts.js';
+import type { MulticastGroup, MulticastPlace, NetworkFact, NetworkId } from '../model/facts.js';
 import type { Directory } from './directory.js';
 import type { Elections } from './elections.js';
 import { groupText } from './messages.js';
@@ -20,8 +20,8 @@ import type {
 
 export interface StateSources {
   readonly directory: Directory;
-  readonly receivers: Receivers;
-  readonly routers: Routers;
+  readonly receivers: Receivers<MulticastPlace>;
+  readonly routers: Routers<MulticastPlace>;
   readonly elections: Elections;
   readonly distributions: Pick<FactInputs['distributions'], 'get'>;
   readonly problems: readonly MulticastProblem[];
@@ -45,9 +45,9 @@ export function multicastState(sources: StateSources, { only, counters }: StateQ
   return {
     groups: groupsOf(sources, only, counters),
     routers: [...routers.values()]
-      .filter(({ network }) => only === undefined || network === only)
-      .map(({ network, address, learnedBy, until }) => ({
-        network,
+      .filter(({ segment }) => only === undefined || segment.id === only)
+      .map(({ segment, address, learnedBy, until }) => ({
+        network: segment.id,
         ...(address === undefined ? {} : { address: addressText(address) }),
         ...(learnedBy === undefined ? {} : { learnedBy }),
         secondsLeft: secondsUntil(until, now),
@@ -68,10 +68,11 @@ function groupsOf(
   only: NetworkId | undefined,
   counters: StateQuestion['counters'],
 ): MulticastGroupState[] {
-  const groups = new Map<string, Receiver[]>();
+  const groups = new Map<string, Receiver<MulticastPlace>[]>();
   for (const receiver of sources.receivers.values()) {
-    if (only !== undefined && receiver.network !== only) continue;
-    const key = `${receiver.network} ${groupText(receiver.group)}`;
+    const { id } = receiver.segment;
+    if (only !== undefined && id !== only) continue;
+    const key = `${id} ${groupText(receiver.group)}`;
     const known = groups.get(key);
     if (known === undefined) groups.set(key, [receiver]);
     else known.push(receiver);
@@ -79,14 +80,14 @@ function groupsOf(
   return [...groups]
     .sort(([a], [b]) => (a < b ? -1 : 1))
     .map(([, receivers]) => {
-      const { network, networkNumber, group, groupNumber } = receivers[0] as Receiver;
+      const { segment, group, groupNumber } = receivers[0] as Receiver<MulticastPlace>;
       return {
-        network,
+        network: segment.id,
         group: groupText(group),
         number: groupNumber,
         receivers: receivers.map((receiver) => receiverState(sources, receiver)).sort(byPlace),
-        distribution: distributionOf(sources, networkNumber, group),
-        ...(counters && { counters: counters.get(`${networkNumber}/${groupText(group)}`) ?? NOTHING }),
+        distribution: distributionOf(sources, segment.number, group),
+        ...(counters && { counters: counters.get(`${segment.number}/${groupText(group)}`) ?? NOTHING }),
       };
     });
 }
@@ -95,7 +96,10 @@ function byPlace(one: MulticastReceiverState, other: MulticastReceiverState): nu
   return (one.endpoint ?? '') < (other.endpoint ?? '') ? -1 : 1;
 }
 
-function receiverState({ directory, now }: StateSources, receiver: Receiver): MulticastReceiverState {
+function receiverState(
+  { directory, now }: StateSources,
+  receiver: Receiver<MulticastPlace>,
+): MulticastReceiverState {
   const { place, filter, version, group } = receiver;
   const { wanted } = filter;
   const endpoint = 'endpoint' in place ? place.endpoint : undefined;
