@@ -11,6 +11,7 @@ import { membership } from './multicast/membership.js';
 import { neighbourDiscovery } from './neighbour-discovery.js';
 import { policy } from './policy/index.js';
 import { qos } from './qos/index.js';
+import { softSwitch } from './soft-switch/index.js';
 import { vlan } from './vlan.js';
 import { vxlan } from './vxlan.js';
 
@@ -30,4 +31,5 @@ export const apps: readonly App[] = [
   qos,
   membership,
   multicast,
+  softSwitch,
 ];

@@ -7,6 +7,7 @@ export * from './clock.js';
 export { ErrorCode, type ErrorData, RpcError } from './error.js';
 export * from './hub.js';
 export * from './methods.js';
+export * from './methods-tables.js';
 export * from './peer.js';
 export * from './router.js';
 export * from './transports.js';

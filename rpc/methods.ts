@@ -142,7 +142,17 @@ export const AgentRegister = new RequestType(
     protocol: Type.Literal(PROTOCOL_VERSION),
     hostLabel: HostLabel,
     epoch: Epoch,
-    datapathId: Type.String({ pattern: '^[0-9a-f]{16}$', description: '16 lower-case hexadecimal digits' }),
+    datapathId: Type.Optional(
+      Type.String({
+        pattern: '^[0-9a-f]{16}$',
+        description: '16 lower-case hexadecimal digits; absent where `switch` says that there is no OpenFlow',
+      }),
+    ),
+    switch: Type.Optional(
+      Type.Union([Type.Literal('ovs'), Type.Literal('linux-bridge'), Type.Literal('macvlan')], {
+        description: 'what forwards on the host; default ovs. Others get their table by host.table',
+      }),
+    ),
     bridge: Name,
     vtepIp: Type.Optional(IpAddress),
     uplink: Type.Optional(InterfaceName),

@@ -27,6 +27,7 @@ import { ALL_HOSTS, ALL_PIM_ROUTERS, ALL_PIM_ROUTERS_IPV6, Icmpv6Type, IpProtoco
 import { stormMeter } from '../qos/meters.js';
 import { outTagged } from '../vlan.js';
 import { MEMBERSHIP_BURST, MEMBERSHIP_RATE, MembershipMeter, membershipToController } from './punt.js';
+import { softPlacesOf } from '../soft-switch/places.js';
 import { multicastSettingsOf } from './settings.js';
 
 /** Why `membership` drops; the object of the cookie. */
@@ -65,6 +66,7 @@ export const membership: App = {
   id: 20,
   declare(d) {
     const { always, localEndpoints, members } = placementsOf(d);
+    const { networks: softNetworks } = softPlacesOf(d);
 
     d.entries('untracked', always, untracked);
     d.entries('cluster', always, clusterEntries);
@@ -86,7 +88,8 @@ export const membership: App = {
     );
 
     d.entries({ name: 'silent networks', object: 'network' }, d.facts.networks, (context, network) => {
-      if (multicastSettingsOf(network).snooping) return;
+      const deaf = context.get(softNetworks, String(network.number)) !== undefined;
+      if (multicastSettingsOf(network).snooping && !deaf) return;
       context.flow(networkScope(network), {
         table: T.membership,
         priority: Priority.forbid,

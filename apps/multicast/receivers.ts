@@ -21,6 +21,7 @@ import {
   LINK_LOCAL_IPV4,
   LINK_LOCAL_IPV4_MASK,
 } from '../protocols.js';
+import { softPlacesOf } from '../soft-switch/places.js';
 import { multicastSettingsOf } from './settings.js';
 
 /** A network in which groups are forwarded to their receivers; key: its id. */
@@ -84,13 +85,16 @@ export interface Receivers {
 
 export function declareReceivers(d: AppDeclaration): Receivers {
   const { placements, localEndpoints } = placementsOf(d);
+  const { networks: softNetworks } = softPlacesOf(d);
   const networks = d.derive<NetworkFact, SnoopedNetwork>(
     'snooped networks',
     d.facts.networks,
     (context, network, id) => {
       const { snooping, unregistered } = multicastSettingsOf(network);
       const { number, encapsulation, tag } = network;
-      if (snooping) context.emit(id, { number, encapsulation, tag, unregistered });
+      // Nobody hears the reports of endpoints behind switches without OpenFlow.
+      const deaf = context.get(softNetworks, String(number)) !== undefined;
+      if (snooping && !deaf) context.emit(id, { number, encapsulation, tag, unregistered });
     },
   );
   /** Undefined: it is attached nowhere. */

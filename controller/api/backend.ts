@@ -62,6 +62,8 @@ export interface HostState {
   /** `up`: its agent holds a lease; `down`: it ran out or was given up; `unknown`: not heard of since the start. */
   readonly state: 'up' | 'down' | 'unknown';
   readonly datapathId?: string;
+  /** What forwards where it is not Open vSwitch. */
+  readonly switch?: 'linux-bridge' | 'macvlan';
   readonly bridge?: string;
   readonly vtepIp?: string;
   readonly uplink?: string;

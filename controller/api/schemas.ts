@@ -182,6 +182,9 @@ const HostState = Type.Object({
   host: Type.String(),
   state: literals(['up', 'down', 'unknown']),
   datapathId: Type.Optional(Type.String()),
+  switch: Type.Optional(
+    literals(['linux-bridge', 'macvlan'], { description: 'What forwards where it is not Open vSwitch' }),
+  ),
   bridge: Type.Optional(Type.String()),
   vtepIp: Type.Optional(Type.String()),
   uplink: Type.Optional(Type.String()),

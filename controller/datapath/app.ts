@@ -25,6 +25,7 @@ import type {
   StationFact,
   TenantFact,
 } from '../model/facts.js';
+import type { TableRow } from '../model/facts.js';
 import type { ObjectKind } from './object-names.js';
 import type { Problem } from './problems.js';
 import type { Side } from './pipeline.js';
@@ -103,6 +104,10 @@ export interface EntryContext extends Omit<Context<never>, 'emit'> {
   report(datapathId: DatapathId, problem: Problem): void;
   /** Asks for a queue on the uplinks of a host, which its agent makes. */
   queue(host: string, queue: QueueSpec): void;
+  /** Asks for a row of the tables of hosts without OpenFlow. `scope` is text of the app's own, `name` unique in it. */
+  row(scope: string, name: string, row: TableRow): void;
+  /** Puts the rows of a scope into the table of a host. */
+  carry(host: string, scope: string): void;
 }
 
 /**

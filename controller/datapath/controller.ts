@@ -15,6 +15,7 @@ import { countFlows, ReadGate, readFlows, readGroupsAndMeters } from './read.js'
 import type { DatapathCounters, DatapathEvent, DatapathStatus, TableDifferences } from './status.js';
 import { DatapathSync } from './sync.js';
 import { type Turn, TurnRecord } from './turn.js';
+import type { HostTables } from './host-tables.js';
 import { PartEncoder, type PartOfTurn, TurnBatch } from './turn-batch.js';
 import { WholeScopes } from './whole-scopes.js';
 import type { EntryConflict, Scope, ScopeChanges, ScopedEntry } from './scopes.js';
@@ -48,6 +49,9 @@ export interface DatapathControllerOptions {
   readonly timer?: Timer;
 }
 
+/** Hears which rows of a host without OpenFlow have changed. */
+export type RowListener = (host: string, keys: ReadonlySet<string>) => void;
+
 const LONGEST_RETRY_FACTOR = 60;
 
 export class DatapathController {
@@ -56,6 +60,7 @@ export class DatapathController {
   readonly #datapaths = new Map<DatapathId, DatapathSync>();
   readonly #listeners = new Set<(event: DatapathEvent) => void>();
   readonly #queueListeners = new Set<(host: string) => void>();
+  readonly #rowListeners = new Set<RowListener>();
   readonly #environment: SyncEnvironment;
   readonly #gate: ReadGate;
   readonly #readTimeoutMs: number;
@@ -259,6 +264,17 @@ export class DatapathController {
     return () => void this.#queueListeners.delete(listener);
   }
 
+  /** Tables of hosts without OpenFlow; their agents make the kernel forward so. */
+  get hostTables(): Pick<HostTables, 'of' | 'find'> {
+    return this.#desired.hostTables;
+  }
+
+  /** Calls back with the keys of a host's rows that came, changed or went. The returned function ends it. */
+  onRows(listener: RowListener): () => void {
+    this.#rowListeners.add(listener);
+    return () => void this.#rowListeners.delete(listener);
+  }
+
   /**
    * How the entries of some tables differ from those desired of a switch. What is on its way differs, too.
    * @param flows all that the switch holds in these tables
@@ -333,7 +349,7 @@ export class DatapathController {
     }
   }
 
-  #report({ settlement, conflicts, problems, queues }: DesiredChanges): void {
+  #report({ settlement, conflicts, problems, queues, rows }: DesiredChanges): void {
     for (const runs of settlement.runs.values()) this.#counters.derivationRuns += runs;
     for (const failure of settlement.failures) this.#emit({ kind: 'failure', failure });
     for (const conflict of [...settlement.conflicts, ...conflicts])
@@ -342,6 +358,7 @@ export class DatapathController {
       this.#emit({ kind: solved ? 'solved' : 'problem', datapathId, problem });
     }
     for (const host of queues) for (const listener of this.#queueListeners) listener(host);
+    for (const [host, keys] of rows) for (const listener of this.#rowListeners) listener(host, keys);
   }
 
   #emit(event: DatapathEvent): void {

@@ -38,12 +38,14 @@ import type {
   RuleFact,
   SnoopedVlanFact,
   StationFact,
+  TableRow,
   TenantFact,
 } from '../model/facts.js';
 import { Alterations } from './alterations.js';
 import type { App, AppDeclaration, EntryContext, Facts, RuleName } from './app.js';
 import { type CompiledEntry, EntryCompiler, missEntry, type Owner } from './compile.js';
 import { type DesiredEntry, type QueueSpec, SCOPE_KINDS, type ScopeName, scopeKind } from './entry.js';
+import { HostTables } from './host-tables.js';
 import { ObjectNames } from './object-names.js';
 import { type Problem, type ProblemChange, ProblemTable } from './problems.js';
 import type { Pipeline, Side, Table, TransitionDeclaration } from './pipeline.js';
@@ -85,7 +87,9 @@ type Emission =
   | ({ readonly scope: ScopeName } & CompiledEntry)
   | { readonly scope: ScopeName; readonly datapathId: DatapathId }
   | { readonly problem: Problem; readonly datapathId: DatapathId }
-  | { readonly queue: QueueSpec; readonly host: string };
+  | { readonly queue: QueueSpec; readonly host: string }
+  | { readonly row: TableRow; readonly rowScope: string; readonly name: string }
+  | { readonly carrier: string; readonly rowScope: string };
 
 export interface DesiredTablesOptions {
   readonly pipeline: Pipeline;
@@ -98,6 +102,8 @@ export interface DesiredChanges extends ScopeChanges {
   readonly problems: readonly ProblemChange[];
   /** Hosts whose queues changed. */
   readonly queues: readonly string[];
+  /** By host without OpenFlow: keys of the rows that changed. */
+  readonly rows: ReadonlyMap<string, ReadonlySet<string>>;
 }
 
 /** The pipeline's own rules: table misses, and the subscriptions of claimed switches. */
@@ -113,6 +119,7 @@ export class DesiredTables {
   readonly scopes = new ScopeTables();
   readonly problems = new ProblemTable();
   readonly queues = new QueueTable();
+  readonly hostTables = new HostTables();
   readonly #compiler: EntryCompiler;
   readonly #facts: Facts;
   readonly #rules: { readonly rule: Rule; readonly owner: Owner; readonly emissions: Derived<Emission> }[] =
@@ -170,6 +177,7 @@ export class DesiredTables {
       settlement,
       problems: this.problems.takeChanges(),
       queues: this.queues.takeChanges(),
+      rows: this.hostTables.takeChanges(),
       ...this.scopes.takeChanges(),
     };
   }
@@ -216,6 +224,11 @@ export class DesiredTables {
     } else if ('queue' in emission) {
       const { host, queue } = emission;
       this.queues.put(host, queue.queue, after === undefined ? undefined : queue);
+    } else if ('row' in emission) {
+      const { rowScope, name, row } = emission;
+      this.hostTables.put(rowScope, name, after === undefined ? undefined : row);
+    } else if ('carrier' in emission) {
+      this.hostTables.carry(emission.carrier, emission.rowScope, after === undefined ? -1 : 1);
     } else if ('datapathId' in emission)
       this.scopes.subscribe(emission.datapathId, emission.scope, after === undefined ? -1 : 1);
     else
@@ -373,6 +386,10 @@ class RuleContext implements EntryContext {
     this.#context.emit(`${datapathId} has ${problem.code} ${problem.subject}`, { datapathId, problem });
   readonly queue: EntryContext['queue'] = (host, queue) =>
     this.#context.emit(`queue ${queue.queue} of ${host}`, { host, queue });
+  readonly row: EntryContext['row'] = (scope, name, row) =>
+    this.#context.emit(`row ${scope} ${name}`, { row, rowScope: scope, name });
+  readonly carry: EntryContext['carry'] = (host, scope) =>
+    this.#context.emit(`${host} carries ${scope}`, { carrier: host, rowScope: scope });
 
   #emit(scope: ScopeName, { key, entry }: CompiledEntry): void {
     this.#context.emit(`${scope} ${key}`, { scope, key, entry });

@@ -13,6 +13,7 @@ import {
   HostEndpoints,
   HostPeersChanged,
   HostQueuesChanged,
+  HostTable,
   Hub,
   type ParamsOf,
   type Peer,
@@ -22,15 +23,16 @@ import {
   TunnelStates,
 } from '../../rpc/index.js';
 import type { FactChange } from '../model/facts.js';
-import { Agent, type AgentIdentity, admit, describe } from './agents.js';
-import { acknowledgedByHome, deadline } from './attaching.js';
+import { Agent, admit, describe, forwarderOf, identityOf, rivalsAreGone, shownForwarder } from './agents.js';
+import { acknowledgedByHome, acknowledgedByTable, deadline } from './attaching.js';
 import { Announcements } from './announcements.js';
 import { Arrivals } from './arrivals.js';
 import { HubError } from './errors.js';
-import { Followers } from './followers.js';
+import { answersOfMembers, Followers } from './followers.js';
+import { TableDeliveries } from './host-tables.js';
 import { Locations } from './locations.js';
 import { requestEndpoint } from './requesting.js';
-import type { AgentHubOptions, HubEvent, HubHost, HubTurn, SwitchAnswer } from './types.js';
+import type { AgentHubOptions, HubEvent, HubHost, HubTurn } from './types.js';
 
 /** An agent that does not register in this time after connecting is closed. */
 const REGISTER_MS = 10_000;
@@ -57,6 +59,7 @@ export class AgentHub {
   readonly #arrivals = new Arrivals(this.#locations);
   readonly #announcements: Announcements;
   readonly #following = new Set<Followers>();
+  readonly #tables: TableDeliveries;
   readonly #startedAt: number;
   #stopFacts: (() => void) | undefined;
 
@@ -77,6 +80,9 @@ export class AgentHub {
       onDown: (peer, reason) => {
         this.#onPeerGone(peer, reason);
       },
+    });
+    this.#tables = new TableDeliveries(options.switches.tables, this.#clock, (host, reason) => {
+      this.#tell({ event: 'host.unresponsive', host, method: HostTable.method, reason });
     });
     this.#announcements = new Announcements(
       this.#hub,
@@ -111,6 +117,7 @@ export class AgentHub {
     this.#stopFacts?.();
     for (const agent of this.#agents.values()) agent.retire();
     for (const followers of this.#following) followers.cancel();
+    this.#tables.stop();
   }
 
   /** Hosts that facts or agents know, by name. */
@@ -141,6 +148,11 @@ export class AgentHub {
       [agent.peer],
       'peers',
     );
+  }
+
+  /** Rows of the table of a host without OpenFlow have changed; an agent that is away gets all of it when it registers. */
+  tableChanged(host: string, keys: ReadonlySet<string>): void {
+    this.#tables.changed(host, keys);
   }
 
   get connections(): number {
@@ -248,28 +260,13 @@ export class AgentHub {
   }
 
   async #registerNow(
-    {
-      hostLabel: host,
-      epoch,
-      datapathId,
-      bridge,
-      vtepIp,
-      uplink,
-      tunnelPort,
-      follow,
-      attachments,
-    }: ParamsOf<typeof AgentRegister>,
+    params: ParamsOf<typeof AgentRegister>,
     { peer }: Call,
   ): Promise<ResultOf<typeof AgentRegister>> {
-    const identity: AgentIdentity = {
-      host,
-      epoch,
-      datapathId,
-      bridge,
-      follow: follow ?? 'own',
-      ...(vtepIp === undefined ? {} : { vtepIp }),
-      ...(uplink === undefined ? {} : { uplink }),
-    };
+    const { hostLabel: host, epoch, tunnelPort, attachments } = params;
+    const identity = identityOf(params);
+    const { vtepIp, uplink } = identity;
+    const settled = this.#clock.now() - this.#startedAt >= this.#leaseMs;
     const own = this.#agentOf.get(peer);
     if (own !== undefined && own.identity.host !== host) {
       throw new HubError('hub.registered', `this connection speaks for host ${own.identity.host} already`, {
@@ -281,11 +278,11 @@ export class AgentHub {
     if (current?.peer !== peer) await admit(current, identity);
     await this.options.model.claimHost({
       host,
-      datapathId,
+      ...forwarderOf(identity),
       ...(vtepIp === undefined ? {} : { vtepIp }),
       ...(uplink === undefined ? {} : { uplink }),
       ...(tunnelPort === undefined ? {} : { tunnelPort }),
-      ...(this.#rivalsAreGone(identity) ? { takeOver: true } : {}),
+      ...(rivalsAreGone(identity, this.#locations, this.#agents, settled) ? { takeOver: true } : {}),
     });
     const { accepted, stale, removed } = await this.#merge(host, epoch, attachments);
     const remoteAddress = this.#remoteOf.get(peer);
@@ -307,12 +304,13 @@ export class AgentHub {
       event: 'host.up',
       host,
       epoch,
-      datapathId,
+      ...shownForwarder(identity),
       remoteAddress,
       attachments: attachments.length,
       stale,
       removed,
     });
+    if (identity.softSwitch !== undefined) this.#startTable(host, peer);
     return {
       leaseMs: this.#leaseMs,
       controllerId: this.options.controllerId,
@@ -323,20 +321,12 @@ export class AgentHub {
     };
   }
 
-  /**
-   * Whether another host holds the candidate's datapath or tunnel address without an agent to back it. After a start of
-   * the controller every host has one lease's time to come back before it can be robbed.
-   */
-  #rivalsAreGone({ host, datapathId, vtepIp }: AgentIdentity): boolean {
-    const settled = this.#clock.now() - this.#startedAt >= this.#leaseMs;
-    let rivals = 0;
-    for (const rival of this.#locations.holdersOf(datapathId, vtepIp)) {
-      if (rival === host) continue;
-      const agent = this.#agents.get(rival);
-      if (agent === undefined ? !settled : agent.holdsLease) return false;
-      rivals += 1;
-    }
-    return rivals > 0;
+  /** The whole table, once what the registration says of the host is derived. */
+  #startTable(host: string, peer: Peer): void {
+    const start = (): void => {
+      if (peer.closed === undefined && this.#agents.get(host)?.peer === peer) this.#tables.start(host, peer);
+    };
+    this.options.switches.settle().then(start, start);
   }
 
   #merge(host: string, epoch: number, attachments: ParamsOf<typeof AgentSnapshot>['attachments']) {
@@ -357,18 +347,26 @@ export class AgentHub {
       const attached = await model.attach({ endpoint, host, interface: name });
       const { generation } = attached;
       if (attached.pending) await this.#arrivals.wait(endpoint, generation, limit.signal);
-      const datapathId = this.#locations.host(host)?.datapathId;
-      if (datapathId === undefined) {
+      const { datapathId, softSwitch } = this.#locations.host(host) ?? {};
+      if (datapathId === undefined && softSwitch === undefined) {
         throw new HubError('host.unknown', `host ${host} has been deleted`, {
           fix: 'call agent.register again',
         });
       }
       const number = this.#locations.endpoint(endpoint)?.number ?? 0;
-      const home = { host, datapathId, interface: name, endpoint, number };
-      await acknowledgedByHome(switches, home, limit.signal, (turn) => {
+      const follow = (turn: HubTurn): void => {
         others?.cancel();
-        others = this.#follow(endpoint, host, turn);
-      });
+        const network = this.#locations.endpoint(endpoint)?.network;
+        const answers = answersOfMembers(network, host, this.#locations, turn, this.#tables);
+        others = new Followers(answers, this.#clock, (ended) => this.#following.delete(ended));
+        if (answers.size > 0) this.#following.add(others);
+      };
+      if (datapathId === undefined) {
+        await acknowledgedByTable(switches, this.#tables, { host, endpoint }, limit.signal, follow);
+      } else {
+        const home = { host, datapathId, interface: name, endpoint, number };
+        await acknowledgedByHome(switches, home, limit.signal, follow);
+      }
       const view = model.endpoint(endpoint);
       if (view === undefined || this.#locations.endpoint(endpoint)?.generation !== generation) {
         throw new HubError('endpoint.gone', `${endpoint} was deleted or attached elsewhere meanwhile`, {
@@ -391,19 +389,6 @@ export class AgentHub {
     } finally {
       limit.release();
     }
-  }
-
-  /** The switches of the other hosts that carry the endpoint's network. */
-  #follow(endpoint: string, home: string, turn: HubTurn): Followers {
-    const network = this.#locations.endpoint(endpoint)?.network;
-    const answers = new Map<string, Promise<SwitchAnswer>>();
-    for (const host of network === undefined ? [] : this.#locations.membersOf(network)) {
-      const datapathId = this.#locations.host(host)?.datapathId;
-      if (host !== home && datapathId !== undefined) answers.set(host, turn.acknowledged(datapathId));
-    }
-    const followers = new Followers(answers, this.#clock, (ended) => this.#following.delete(ended));
-    if (answers.size > 0) this.#following.add(followers);
-    return followers;
   }
 
   #onFacts(changes: readonly FactChange[]): void {

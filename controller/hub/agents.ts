@@ -1,5 +1,7 @@
-import { AgentPing, type Clock, type Peer } from '../../rpc/index.js';
+import { AgentPing, type AgentRegister, type Clock, type ParamsOf, type Peer } from '../../rpc/index.js';
+import type { SoftSwitch } from '../model/facts.js';
 import { HubError } from './errors.js';
+import type { Locations } from './locations.js';
 import type { HubHost } from './types.js';
 
 /** What an agent said of itself when it registered. */
@@ -7,12 +9,60 @@ export interface AgentIdentity {
   readonly host: string;
   /** Grows with each start of the agent. */
   readonly epoch: number;
-  readonly datapathId: string;
+  /** Absent: its switch speaks no OpenFlow. */
+  readonly datapathId?: string;
+  readonly softSwitch?: SoftSwitch;
   readonly bridge: string;
   readonly vtepIp?: string;
   readonly uplink?: string;
   /** `networks`: wants to hear of every endpoint of the networks on its host. */
   readonly follow: 'own' | 'networks';
+}
+
+/** @throws HubError `host.switch` for Open vSwitch without a datapath id */
+export function identityOf({
+  hostLabel: host,
+  epoch,
+  datapathId,
+  switch: kind = 'ovs',
+  bridge,
+  follow = 'own',
+  vtepIp,
+  uplink,
+}: ParamsOf<typeof AgentRegister>): AgentIdentity {
+  if (kind === 'ovs' && datapathId === undefined) {
+    throw new HubError('host.switch', 'an agent of Open vSwitch names the datapath id of its bridge', {
+      path: 'datapathId',
+      fix: 'give 16 lower-case hexadecimal digits, or say in `switch` what forwards instead',
+    });
+  }
+  return {
+    host,
+    epoch,
+    ...(kind !== 'ovs' ? { softSwitch: kind } : datapathId === undefined ? {} : { datapathId }),
+    bridge,
+    follow,
+    ...(vtepIp === undefined ? {} : { vtepIp }),
+    ...(uplink === undefined ? {} : { uplink }),
+  };
+}
+
+/** What forwards on the host: one of the two. */
+export function forwarderOf({
+  datapathId,
+  softSwitch,
+}: AgentIdentity): Pick<AgentIdentity, 'datapathId' | 'softSwitch'> {
+  if (softSwitch !== undefined) return { softSwitch };
+  return datapathId === undefined ? {} : { datapathId };
+}
+
+/** The same, as events and status say it. */
+export function shownForwarder({
+  datapathId,
+  softSwitch,
+}: AgentIdentity): Pick<HubHost, 'datapathId' | 'switch'> {
+  if (softSwitch !== undefined) return { switch: softSwitch };
+  return datapathId === undefined ? {} : { datapathId };
 }
 
 /** A timer that fires so much late says that the event loop stood still. */
@@ -82,6 +132,20 @@ export class Agent {
   }
 }
 
+/**
+ * Whether another host holds the candidate's datapath or tunnel address without an agent to back it. After a start of the controller
+ * (until it has `settled`) every host has one lease's time to come back before it can be robbed.
+ */
+export function rivalsAreGone(
+  { host, datapathId, vtepIp }: AgentIdentity,
+  locations: Pick<Locations, 'holdersOf'>,
+  agents: ReadonlyMap<string, Agent>,
+  settled: boolean,
+): boolean {
+  const rivals = locations.holdersOf(datapathId, vtepIp).filter((rival) => rival !== host);
+  return rivals.length > 0 && rivals.every((rival) => !(agents.get(rival)?.holdsLease ?? !settled));
+}
+
 const PROBE_MS = 1_000;
 
 /**
@@ -97,7 +161,7 @@ export async function admit(current: Agent | undefined, candidate: AgentIdentity
   if (current.connected && (await answersPing(current.peer))) {
     throw new HubError(
       'host.taken',
-      `host ${host} has a live agent at ${current.remoteAddress} (epoch ${epoch}, datapath ${datapathId})`,
+      `host ${host} has a live agent at ${current.remoteAddress} (epoch ${epoch}${datapathId === undefined ? '' : `, datapath ${datapathId}`})`,
       { path: 'hostLabel', fix: 'stop that agent, or give this one another host label' },
     );
   }
@@ -128,12 +192,13 @@ export function describe(
   const datapathId = agent?.identity.datapathId ?? claimed;
   const datapath = datapathId === undefined ? {} : { datapathId };
   if (agent === undefined) return { host, state: 'unknown', connected: false, ...datapath };
-  const { epoch, bridge, vtepIp, uplink } = agent.identity;
+  const { epoch, bridge, vtepIp, uplink, softSwitch } = agent.identity;
   return {
     host,
     state: agent.holdsLease ? 'up' : 'down',
     connected: agent.connected,
     ...datapath,
+    ...(softSwitch === undefined ? {} : { switch: softSwitch }),
     bridge,
     ...(vtepIp === undefined ? {} : { vtepIp }),
     ...(uplink === undefined ? {} : { uplink }),

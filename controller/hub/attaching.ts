@@ -1,5 +1,6 @@
 import type { Clock } from '../../rpc/index.js';
 import { HubError } from './errors.js';
+import type { TableDeliveries } from './host-tables.js';
 import type { HubSwitches, HubTurn, SwitchAnswer } from './types.js';
 
 /** A signal that aborts with its parent or after `ms`, whichever comes first. `release` stops the timer. */
@@ -80,6 +81,47 @@ export async function acknowledgedByHome(
     if (answer.reason !== 'disconnected' && answer.reason !== 'unreadable') throw refused(home, answer);
     if (signal.aborted) throw late(switches, home);
   }
+}
+
+/**
+ * The same for a host without OpenFlow: waits until its agent has taken the table with the endpoint.
+ * @throws HubError `switch.silent` when the signal aborts before, `switch.disconnected`, `endpoint.refused` when the host cannot forward for it
+ */
+export async function acknowledgedByTable(
+  switches: HubSwitches,
+  tables: Pick<TableDeliveries, 'acknowledged' | 'refusalOf'>,
+  { host, endpoint }: Pick<HomeSwitch, 'host' | 'endpoint'>,
+  signal: AbortSignal,
+  onTurn: (turn: HubTurn) => void,
+): Promise<void> {
+  let answer: SwitchAnswer;
+  try {
+    onTurn(await abortable(switches.settle(), signal));
+    answer = await abortable(tables.acknowledged(host), signal);
+  } catch (error) {
+    if (!signal.aborted) throw error;
+    throw new HubError(
+      'switch.silent',
+      `host ${host} did not take its table in time; ${endpoint} waits for it`,
+      {
+        fix: `see the log of its agent; ${STANDS}`,
+      },
+    );
+  }
+  if (answer.reason === 'disconnected') {
+    throw new HubError(
+      'switch.disconnected',
+      `the agent of host ${host} went away; ${endpoint} waits for it`,
+      {
+        fix: STANDS,
+      },
+    );
+  }
+  const reason = tables.refusalOf(host, endpoint);
+  if (reason === undefined) return;
+  throw new HubError('endpoint.refused', `host ${host} cannot forward for ${endpoint}: ${reason}`, {
+    fix: 'attach it on a host whose switch can (docs/switches.md); the attachment stands, closed',
+  });
 }
 
 /** What was missing when the time was up. */

@@ -1,5 +1,7 @@
 import type { Clock } from '../../rpc/index.js';
-import type { SwitchAnswer } from './types.js';
+import type { TableDeliveries } from './host-tables.js';
+import type { Locations } from './locations.js';
+import type { HubTurn, SwitchAnswer } from './types.js';
 
 /** How long the others' switches are waited for before they count as missing. */
 const FOLLOW_MS = 30_000;
@@ -8,6 +10,24 @@ export interface Followed {
   /** Hosts whose switches have acknowledged, by name. */
   readonly hosts: string[];
   readonly missing: { host: string; reason: string }[];
+}
+
+/** The answers of the other hosts that carry a network, by name. */
+export function answersOfMembers(
+  network: string | undefined,
+  home: string,
+  locations: Locations,
+  turn: HubTurn,
+  tables: Pick<TableDeliveries, 'acknowledged'>,
+): ReadonlyMap<string, Promise<SwitchAnswer>> {
+  const answers = new Map<string, Promise<SwitchAnswer>>();
+  for (const host of network === undefined ? [] : locations.membersOf(network)) {
+    if (host === home) continue;
+    const { datapathId, softSwitch } = locations.host(host) ?? {};
+    if (datapathId !== undefined) answers.set(host, turn.acknowledged(datapathId));
+    else if (softSwitch !== undefined) answers.set(host, tables.acknowledged(host));
+  }
+  return answers;
 }
 
 /** The switches of a network's other members while they take a new endpoint. */

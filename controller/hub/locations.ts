@@ -47,12 +47,13 @@ export class Locations {
   }
 
   /** Hosts that claim the datapath or the tunnel address. */
-  holdersOf(datapathId: string, vtepIp: string | undefined): string[] {
+  holdersOf(datapathId: string | undefined, vtepIp: string | undefined): string[] {
     const vtep = vtepIp === undefined ? undefined : addressNumber(vtepIp);
     const holders: string[] = [];
     for (const host of this.#hosts.values()) {
       const holdsVtep = vtep !== undefined && (host.vtepIpv4 === vtep || host.vtepIpv6 === vtep);
-      if (holdsVtep || host.datapathId === datapathId) holders.push(host.name);
+      const holdsDatapath = datapathId !== undefined && host.datapathId === datapathId;
+      if (holdsVtep || holdsDatapath) holders.push(host.name);
     }
     return holders;
   }

@@ -1,6 +1,8 @@
 /** What the hub needs of the model and of the switches, and what it tells. Narrow, so that tests stand in for either. */
 import type { Address, Clock, HostQueue, PeerLimits, TunnelPeer, TunnelState } from '../../rpc/index.js';
+import type { SoftSwitch } from '../model/facts.js';
 import type { Model } from '../model/types.js';
+import type { TableSource } from './host-tables.js';
 
 export type HubModel = Pick<
   Model,
@@ -52,6 +54,8 @@ export interface HubSwitches {
   waitForSync(datapathId: string, options: { readonly signal: AbortSignal }): Promise<void>;
   /** What the host is to have on its uplinks now. */
   queues(host: string): readonly HostQueue[];
+  /** Tables of hosts without OpenFlow. */
+  readonly tables: TableSource;
   /** Whose tunnels the host is to watch now; at most `MAX_WATCHED_PEERS`. */
   peers(host: string): readonly TunnelPeer[];
   /** Resolves when the switch has a port of this name and facts know it; rejects when the signal aborts. */
@@ -86,7 +90,9 @@ export type HubEvent =
       readonly event: 'host.up';
       readonly host: string;
       readonly epoch: number;
-      readonly datapathId: string;
+      readonly datapathId?: string;
+      /** Absent: Open vSwitch. */
+      readonly switch?: SoftSwitch;
       readonly remoteAddress: string;
       readonly attachments: number;
       readonly stale: readonly string[];
@@ -115,6 +121,8 @@ export interface HubHost {
   readonly state: 'up' | 'down' | 'unknown';
   readonly connected: boolean;
   readonly datapathId?: string;
+  /** Absent: Open vSwitch. */
+  readonly switch?: SoftSwitch;
   readonly bridge?: string;
   readonly vtepIp?: string;
   readonly uplink?: string;

@@ -324,6 +324,7 @@ export class WiredController implements Controller {
       waitForSync: (datapathId, options) => this.#datapaths.waitForSync(datapathId, options),
       queues: (host) =>
         this.#datapaths.queuesOf(host).map((queue) => ({ ...queue, marks: [...queue.marks] })),
+      tables: this.#datapaths.hostTables,
       peers: (host) => this.#multicast.peers(host),
       waitForPort: (datapathId, name, { signal }) => this.#ports.wait(datapathId, name, signal),
     };
@@ -357,6 +358,9 @@ export class WiredController implements Controller {
       }),
       this.#datapaths.onQueues((host) => {
         this.#hub.queuesChanged(host);
+      }),
+      this.#datapaths.onRows((host, keys) => {
+        this.#hub.tableChanged(host, keys);
       }),
       this.#datapaths.onEvent((event) => {
         this.#events.next(log(logger, tellDatapathEvent(event)));

@@ -106,13 +106,18 @@ export interface NamedPort {
   readonly port: number;
 }
 
+/** What forwards on a host whose bridge speaks no OpenFlow: it gets its table by the hub (`rpc/methods-tables.ts`). */
+export type SoftSwitch = 'linux-bridge' | 'macvlan';
+
 /** A host; key: `name`. */
 export interface HostFact {
   readonly name: string;
   /** 16 bits. */
   readonly number: number;
-  /** The bridge its agent claims; absent until an agent has registered. */
+  /** The bridge its agent claims; absent until an agent has registered, and on hosts without OpenFlow. */
   readonly datapathId?: DatapathId;
+  /** Absent: Open vSwitch. */
+  readonly softSwitch?: SoftSwitch;
   readonly vtepIpv4?: number;
   readonly vtepIpv6?: bigint;
   /** Name of the bridge's port to the VLAN underlay. */
@@ -289,6 +294,7 @@ export interface QosProfileFact {
 
 export type * from './fabric-facts.js';
 export type * from './multicast-facts.js';
+export type * from './table-rows.js';
 
 /** One fact that came, changed, or (value absent) went. */
 export type FactChange =

@@ -191,7 +191,8 @@ export class Indexes {
 
   #host(change: 'add' | 'delete', id: string, record: HostRecord): void {
     this.hostNumbers[change](record.number, id);
-    if (record.claim !== undefined) this.hostByDatapath[change](record.claim.datapathId, id);
+    const datapathId = record.claim?.datapathId;
+    if (datapathId !== undefined) this.hostByDatapath[change](datapathId, id);
     const { ipv4, ipv6 } = vteps(record);
     if (ipv4 !== undefined) this.hostByVtep[change](formatIpv4(ipv4), id);
     if (ipv6 !== undefined) this.hostByVtep[change](formatIpv6(ipv6), id);

@@ -81,7 +81,8 @@ export function hostFact(record: HostRecord): HostFact {
   return {
     name,
     number,
-    ...(claim === undefined ? {} : { datapathId: claim.datapathId }),
+    ...(claim?.datapathId === undefined ? {} : { datapathId: claim.datapathId }),
+    ...(claim?.softSwitch === undefined ? {} : { softSwitch: claim.softSwitch }),
     ...(ipv4 === undefined ? {} : { vtepIpv4: ipv4 }),
     ...(ipv6 === undefined ? {} : { vtepIpv6: ipv6 }),
     ...(uplink === undefined ? {} : { uplink }),

@@ -131,6 +131,8 @@ message HostClaim {
   optional bytes vtep_ipv6 = 3;
   optional string uplink = 4;
   optional string tunnel_port = 5;
+  // Instead of a datapath: "linux-bridge" or "macvlan".
+  optional string soft_switch = 6;
 }
 message Host {
   optional uint32 schema_version = 1;

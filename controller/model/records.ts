@@ -16,6 +16,7 @@ import type {
   TenantIntent,
   TierIntent,
 } from './intents.js';
+import type { SoftSwitch } from './facts.js';
 import type { AnnouncedRates } from './types.js';
 import { policyFields, policyRecords, traitsFromFields, traitsToFields } from './policy-records.js';
 import { RECORDS_PROTO } from './records-proto.js';
@@ -74,7 +75,9 @@ export interface EndpointRecord {
 }
 
 export interface HostClaimRecord {
-  readonly datapathId: string;
+  /** One of this and `softSwitch`. */
+  readonly datapathId?: string;
+  readonly softSwitch?: SoftSwitch;
   readonly vtepIpv4?: number;
   readonly vtepIpv6?: bigint;
   readonly uplink?: string;

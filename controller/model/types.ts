@@ -2,7 +2,7 @@
  * Public types of the model: what the hub, the API, the command line and the main process see of it.
  */
 import type { Store } from '../store/store.js';
-import type { EndpointId, FactChange, NetworkId } from './facts.js';
+import type { EndpointId, FactChange, NetworkId, SoftSwitch } from './facts.js';
 import type {
   AddressSetIntent,
   EndpointIntent,
@@ -156,6 +156,10 @@ export interface EndpointStatus {
 export interface HostStatus {
   readonly number: number;
   readonly origin: 'intent' | 'dynamic';
+  /** Of its agent: `ovs`, `linux-bridge`, `macvlan`. */
+  readonly switch?: 'ovs' | SoftSwitch;
+  /** What endpoints on this host do not have, or have in part, and why; absent: everything works. */
+  readonly limits?: readonly string[];
   readonly datapathId?: string;
   readonly vtepIp?: string;
   readonly vtepIp6?: string;
@@ -279,7 +283,9 @@ export interface EndpointView {
 
 export interface HostClaim {
   readonly host: string;
-  readonly datapathId: string;
+  /** One of this and `softSwitch`. */
+  readonly datapathId?: string;
+  readonly softSwitch?: SoftSwitch;
   readonly vtepIp?: string;
   readonly uplink?: string;
   readonly tunnelPort?: string;

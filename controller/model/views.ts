@@ -17,6 +17,7 @@ import type {
   TenantRecord,
 } from './records.js';
 import type { State } from './state.js';
+import { limitsOf } from './switch-limits.js';
 import type { EndpointView, ModelDefaults, ObjectViews } from './types.js';
 
 /** Members that are there. */
@@ -135,6 +136,8 @@ function hostView(state: State, name: string, record: HostRecord): ObjectViews['
     status: present({
       number,
       origin: spec === undefined ? 'dynamic' : 'intent',
+      switch: fact.softSwitch ?? (fact.datapathId === undefined ? undefined : ('ovs' as const)),
+      limits: fact.softSwitch === undefined ? undefined : limitsOf(fact.softSwitch),
       datapathId: fact.datapathId,
       vtepIp: optional(fact.vtepIpv4, formatIpv4),
       vtepIp6: optional(fact.vtepIpv6, formatIpv6),

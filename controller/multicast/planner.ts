@@ -292,6 +292,9 @@ export class DistributionPlanner {
     if (network.tag >= 2 ** COLOUR_BIT) return undefined;
     const { degree, headEndLimit } = multicastSettingsOf(network);
     const audience: Audience = { network: network.id, ...(group === undefined ? {} : { group }) };
+    // Hosts without OpenFlow can neither relay nor tell a tree from another, so senders replicate where one of them is.
+    for (const name of this.#sets.members({ network: network.id }))
+      if (this.#sets.host(name)?.softSwitch !== undefined) return undefined;
     const hosts = this.#hostsOf(audience);
     // Hosts that are lost count: they may be back soon, and the others are not to change to and fro because of them.
     if (hosts.length <= (inTree ? returnLimit(headEndLimit) : headEndLimit)) return undefined;

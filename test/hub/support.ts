@@ -1,7 +1,7 @@
 import type { Test } from 'tap';
 import { AgentHub, type AgentHubOptions, type HubEvent, HubError } from '../../controller/hub/index.js';
 import type { HubModel, HubSwitches, RefusedEntry, SwitchAnswer } from '../../controller/hub/types.js';
-import type { EndpointFact, FactChange, HostFact } from '../../controller/model/facts.js';
+import type { EndpointFact, FactChange, HostFact, TableRow } from '../../controller/model/facts.js';
 import type { EndpointView } from '../../controller/model/types.js';
 import {
   type Address,
@@ -74,7 +74,8 @@ export class FakeModel implements HubModel {
       this.hosts.set(holder.name, rest);
       this.#emit({ kind: 'host', key: holder.name, value: rest });
     }
-    const fact = { name: claim.host, number: this.hosts.size + 1, datapathId: claim.datapathId };
+    const { host: _host, takeOver: _takeOver, vtepIp: _vtepIp, ...forwarder } = claim;
+    const fact = { name: claim.host, number: this.hosts.size + 1, ...forwarder };
     this.hosts.set(claim.host, fact);
     this.#emit({ kind: 'host', key: claim.host, value: fact });
     const status = { number: fact.number, origin: 'dynamic' as const, attached: 0 };
@@ -173,6 +174,12 @@ export class FakeSwitches implements HubSwitches {
   readonly queuesOf = new Map<string, HostQueue[]>();
   readonly peersOf = new Map<string, TunnelPeer[]>();
   settlements = 0;
+  /** By host without OpenFlow, then key. */
+  readonly rowsOf = new Map<string, Map<string, TableRow>>();
+  readonly tables: HubSwitches['tables'] = {
+    of: (host) => [...(this.rowsOf.get(host) ?? [])].map(([key, row]) => ({ key, row })),
+    find: (host, key) => this.rowsOf.get(host)?.get(key),
+  };
   #waiters = new Set<() => void>();
 
   set(datapathId: string, state: 'disconnected' | 'reading' | 'ready'): void {

@@ -16,8 +16,18 @@ export function claimHost(state: State, claim: HostClaim): void {
   if (!new RegExp(NAME_PATTERN).test(host)) {
     throw refuse('host.name', `"${host}" is not a valid name of a host`, { fix: `use ${NAME_RULE}` });
   }
-  if (!/^[0-9a-f]{16}$/.test(claim.datapathId)) {
-    throw refuse('host.datapathId', `"${claim.datapathId}" is not a datapath id`, {
+  const { datapathId, softSwitch } = claim;
+  if ((datapathId === undefined) === (softSwitch === undefined)) {
+    throw refuse(
+      'host.switch',
+      `the agent on ${host} says ${datapathId === undefined ? 'neither' : 'both'}`,
+      {
+        fix: 'name either a datapath id (Open vSwitch) or a switch without OpenFlow',
+      },
+    );
+  }
+  if (datapathId !== undefined && !/^[0-9a-f]{16}$/.test(datapathId)) {
+    throw refuse('host.datapathId', `"${datapathId}" is not a datapath id`, {
       fix: 'use 16 lower-case hexadecimal digits',
     });
   }
@@ -40,7 +50,8 @@ export function claimHost(state: State, claim: HostClaim): void {
   state.set('host', host, record);
 }
 
-function claimRecord({ host, datapathId, vtepIp, uplink, tunnelPort }: HostClaim): HostClaimRecord {
+function claimRecord(claim: HostClaim): HostClaimRecord {
+  const { host, datapathId, softSwitch, vtepIp, uplink, tunnelPort } = claim;
   const vtepIpv4 = vtepIp === undefined ? undefined : parseIpv4(vtepIp);
   const vtepIpv6 = vtepIp === undefined || vtepIpv4 !== undefined ? undefined : parseIpv6(vtepIp);
   if (vtepIp !== undefined && vtepIpv4 === undefined && vtepIpv6 === undefined) {
@@ -50,7 +61,8 @@ function claimRecord({ host, datapathId, vtepIp, uplink, tunnelPort }: HostClaim
     });
   }
   return {
-    datapathId,
+    ...(datapathId === undefined ? {} : { datapathId }),
+    ...(softSwitch === undefined ? {} : { softSwitch }),
     ...(vtepIpv4 === undefined ? {} : { vtepIpv4 }),
     ...(vtepIpv6 === undefined ? {} : { vtepIpv6 }),
     ...(uplink === undefined ? {} : { uplink }),
@@ -85,14 +97,14 @@ function checkAgainstIntent(host: string, existing: HostRecord | undefined, clai
 function settleConflicts(state: State, record: HostRecord, takeOver: boolean): void {
   const { hostByDatapath, hostByVtep } = state.indexes;
   const { ipv4, ipv6 } = vteps(record);
-  const datapath = record.claim?.datapathId ?? '';
+  const datapath = record.claim?.datapathId;
   // Owners are looked up one after the other: a host that is taken over may hold several of these.
   const claimed = [
-    {
-      what: `datapath ${datapath}`,
-      owner: () => hostByDatapath.owner(datapath),
+    ...(datapath === undefined ? [] : [datapath]).map((id) => ({
+      what: `datapath ${id}`,
+      owner: () => hostByDatapath.owner(id),
       fix: 'give each bridge a datapath id of its own',
-    },
+    })),
     ...[ipv4 === undefined ? undefined : formatIpv4(ipv4), ipv6 === undefined ? undefined : formatIpv6(ipv6)]
       .filter((text) => text !== undefined)
       .map((text) => ({
