@@ -8,12 +8,13 @@
  * - it asks for a single object with a doubled slash, `//network/orange` (the server ignores duplicate slashes);
  * - errors are 500 there; a client that tests for that still sees a failure with any status but 200.
  */
-import type { FastifyReply, FastifyRequest } from 'fastify';
+import type { FastifyRequest } from 'fastify';
 import Type from 'typebox';
 import type { ApplyResult, Netplugin } from '../model/types.js';
 import type { ApiContext, ApiServer } from './context.js';
 import { ApiError, httpError } from './errors.js';
 import { withDeadline } from './limits.js';
+import { setReason } from './reason.js';
 import { ApplyAnswer, ERRORS, REFUSALS } from './schemas.js';
 
 const POSTS = {
@@ -94,13 +95,4 @@ function documentOf(request: FastifyRequest): string {
 function found<T>(views: readonly T[], what: string, id: string): readonly T[] {
   if (views.length > 0) return views;
   throw new ApiError(404, `${what}.not-found`, `there is no ${what} ${id}`);
-}
-
-/** Longest reason phrase: clients read the status line into small buffers. */
-const MAX_REASON = 400;
-
-/** Puts `reason` into the status line; only visible ASCII and spaces may stand there (RFC 9112, section 4). */
-function setReason(reply: FastifyReply, reason: string): void {
-  const oneLine = reason.replaceAll(/[^\x20-\x7e]+/g, ' ');
-  reply.raw.statusMessage = oneLine.length > MAX_REASON ? `${oneLine.slice(0, MAX_REASON - 3)}...` : oneLine;
 }

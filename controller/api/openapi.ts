@@ -49,6 +49,7 @@ export async function registerOpenApi(server: ApiServer, version: string): Promi
         { name: 'policy', description: 'What becomes of packets' },
         { name: 'system', description: 'How it is going' },
         { name: 'netplugin', description: "The HTTP API of contiv's netplugin, for its client netdcli" },
+        { name: 'contiv', description: 'The REST API of contiv 1.x, for its client netctl' },
       ],
     },
     transform: ({ schema, url }) => ({

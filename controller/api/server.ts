@@ -11,6 +11,7 @@ import type { MetricFamily, Metrics } from '../metrics.js';
 import type { ApiBackend } from './backend.js';
 import type { ApiContext, ApiServer, TypeProvider } from './context.js';
 import { ApiError, httpError } from './errors.js';
+import { contivRoutes } from './contiv/index.js';
 import { fabricRoutes } from './fabric.js';
 import { kubernetesRoutes } from './kubernetes.js';
 import { intentRoutes } from './intents.js';
@@ -133,6 +134,7 @@ export async function createApi({ backend, config, log, metrics }: ApiOptions): 
   await registerOpenApi(server, version);
   await server.register(async (scope) => await intentRoutes(scope as ApiServer, context));
   await server.register(async (scope) => await netpluginRoutes(scope as ApiServer, context));
+  await server.register(async (scope) => await contivRoutes(scope as ApiServer, context));
   await server.register(async (scope) => await objectRoutes(scope as ApiServer, context));
   await server.register(async (scope) => await systemRoutes(scope as ApiServer, context));
   await server.register(async (scope) => await packetRoutes(scope as ApiServer, context));

@@ -3,7 +3,7 @@
  * intents. Of what an object leaves empty, contiv's defaults are Weft's too: direction in, priority 1, action allow.
  *
  * A group of contiv has the endpoints that have been started in it; in Weft those name it (`Endpoint.groups`), so that its
- * `networkName` says nothing of who is in it.
+ * `networkName` is kept as `network`, which says nothing of who is in it.
  */
 import { copyLocations, locate } from './locations.js';
 import type { Problem } from './types.js';
@@ -50,7 +50,7 @@ const CONVERSIONS: readonly Conversion[] = [
     members: {
       tenantName: 'tenant',
       groupName: 'name',
-      networkName: null,
+      networkName: 'network',
       policies: 'policies',
       netProfile: 'qos',
     },

@@ -97,7 +97,9 @@ export function groupsOf(state: State, id: string, endpoint: EndpointRecord): st
   const found = new Set<string>(policy.groupsNaming.get(id));
   for (const group of groups) found.add(`${tenant}/${group}`);
   for (const group of policy.users({ table: 'network', id: `${tenant}/${network}` }, 'group')) {
-    if (state.get('group', group)?.spec.selector === undefined) found.add(group);
+    // One that names it as contiv's network only is a user of it, too.
+    const spec = state.get('group', group)?.spec;
+    if (spec?.selector === undefined && spec?.networks?.includes(network) === true) found.add(group);
   }
   for (const group of policy.selectorsFor(tenant, labels)) {
     const spec = state.get('group', group)?.spec;

@@ -125,6 +125,7 @@ export function namedBy(table: Table, record: Records[Table]): Named[] {
     case 'group': {
       const { spec } = record as GroupRecord;
       return [
+        ...named('network', spec.tenant, spec.network),
         ...(spec.networks ?? []).flatMap((network) => named('network', spec.tenant, network)),
         ...(spec.policies ?? []).flatMap((policy) => named('policy', spec.tenant, policy)),
         ...profile(spec),

@@ -96,6 +96,12 @@ export const GroupIntent = Type.Object(
       names('Networks: all of their endpoints, or those of them that the selector chooses', 'front'),
     ),
     selector: Type.Optional(Selector),
+    network: Type.Optional(
+      reference(
+        "Network that contiv's clients have it in (`networkName`). Chooses no members: those name the group",
+        'front',
+      ),
+    ),
     policies: Type.Optional(names('Policies that the members are subject to', 'web')),
     qos: Type.Optional(profileReference('QosProfile of members that have none of their own')),
     owner: Type.Optional(owner()),

@@ -181,6 +181,7 @@ message Group {
   repeated string policies = 8;
   optional string qos = 9;
   optional string owner = 10;
+  optional string network = 11;
 }
 
 message AddressSet {

@@ -73,8 +73,8 @@ export function applyGroups(plan: Plan): void {
 }
 
 function checkGroup(plan: Plan, group: GroupIntent): boolean {
-  const { tenant, networks = [], policies = [], qos, selector } = group;
-  let valid = true;
+  const { tenant, network: home, networks = [], policies = [], qos, selector } = group;
+  let valid = home === undefined || checkReference(plan, group, 'network', 'Network', `${tenant}/${home}`);
   for (const [index, network] of networks.entries()) {
     if (!checkReference(plan, group, `networks[${index}]`, 'Network', `${tenant}/${network}`)) valid = false;
   }

@@ -124,7 +124,7 @@ function endUse(plan: Plan, user: UserTable, id: string, named: Named): void {
   }
   const record = state.get('group', id);
   if (record === undefined) return;
-  const { networks = [], policies = [], qos, selector, ...rest } = record.spec;
+  const { network: home, networks = [], policies = [], qos, selector, ...rest } = record.spec;
   const networksLeft = named.table === 'network' ? networks.filter((one) => one !== name) : networks;
   const policiesLeft = named.table === 'policy' ? policies.filter((one) => one !== name) : policies;
   // A selector that was for certain networks is not for all of them because the last of those is gone.
@@ -133,6 +133,7 @@ function endUse(plan: Plan, user: UserTable, id: string, named: Named): void {
     ...record,
     spec: {
       ...rest,
+      ...(home === undefined || (named.table === 'network' && home === name) ? {} : { network: home }),
       ...(networksLeft.length === 0 ? {} : { networks: networksLeft }),
       ...(selects ? { selector } : {}),
       ...(policiesLeft.length === 0 ? {} : { policies: policiesLeft }),
