@@ -80,6 +80,8 @@ const CONVERSIONS: readonly Conversion[] = [
       gateway: 'gateway',
       ipv6Subnet: 'ipv6Subnet',
       ipv6Gateway: 'ipv6Gateway',
+      // "data", or the networks of hosts, which Weft has not.
+      nwType: null,
     },
   },
   { sign: 'tenantName', kind: 'Tenant', members: { tenantName: 'name' } },

@@ -23,6 +23,9 @@ send to other sites unasked.
 missed. After a break come back with \`Last-Event-ID\`; a \`reset\` says that too much happened meanwhile (or the controller was
 restarted), and to list again.
 
+**contiv.** The REST API of contiv 1.x, for its client \`netctl\`; [what becomes of its objects](contiv.md). What is refused is answered with
+500 and the reason as plain text, as its client wants it.
+
 **netplugin.** The verbs of contiv's netplugin of August 2015 are served at the root, for its client \`netdcli\`. That client shows
 nothing of an error but the status line, so the reason stands there as well.`;
 
