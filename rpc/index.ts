@@ -8,6 +8,7 @@ export { ErrorCode, type ErrorData, RpcError } from './error.js';
 export * from './hub.js';
 export * from './methods.js';
 export * from './methods-tables.js';
+export * from './methods-networks.js';
 export * from './peer.js';
 export * from './router.js';
 export * from './transports.js';

@@ -36,7 +36,7 @@ const Generation = Type.Integer({
   maximum: Number.MAX_SAFE_INTEGER,
   description: 'as endpoint.attach returned it',
 });
-const Name = Type.String({ minLength: 1, maxLength: 253, pattern: '^[^/\\s]+$' });
+export const Name = Type.String({ minLength: 1, maxLength: 253, pattern: '^[^/\\s]+$' });
 const EndpointId = Type.String({
   minLength: 5,
   maxLength: 761,
@@ -49,7 +49,7 @@ const InterfaceName = Type.String({
   pattern: '^[^/\\s]+$',
   description: 'name of the port on the bridge, as the switch reports it',
 });
-const IpAddress = Type.String({ minLength: 2, maxLength: 45, description: 'IPv4 or IPv6 address' });
+export const IpAddress = Type.String({ minLength: 2, maxLength: 45, description: 'IPv4 or IPv6 address' });
 const MacAddress = Type.String({
   pattern: '^[0-9A-Fa-f]{2}(:[0-9A-Fa-f]{2}){5}$',
   description: 'six octets in hexadecimal separated by colons, e.g. 02:02:0a:01:01:05',

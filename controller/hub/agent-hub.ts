@@ -10,7 +10,6 @@ import {
   EndpointDetach,
   EndpointFollowed,
   EndpointRequest,
-  HostEndpoints,
   HostPeersChanged,
   HostQueuesChanged,
   HostTable,
@@ -31,6 +30,7 @@ import { HubError } from './errors.js';
 import { answersOfMembers, Followers } from './followers.js';
 import { TableDeliveries } from './host-tables.js';
 import { Locations } from './locations.js';
+import { networkMethods } from './networks.js';
 import { requestEndpoint } from './requesting.js';
 import type { AgentHubOptions, HubEvent, HubHost, HubTurn } from './types.js';
 
@@ -165,7 +165,7 @@ export class AgentHub {
   }
 
   #router(): Router {
-    return new Router()
+    const router = new Router()
       .request(AgentRegister, (params, call) => this.#register(params, call))
       .request(AgentHeartbeat, ({ epoch }, call) => {
         this.#agent(call, epoch);
@@ -194,11 +194,8 @@ export class AgentHub {
       .notification(TunnelStates, ({ tunnels }, peer) => {
         const agent = this.#agentOf.get(peer);
         if (agent !== undefined) this.options.onTunnels?.(agent.identity.host, tunnels);
-      })
-      .request(HostEndpoints, (_, call) => {
-        const { host } = this.#agent(call).identity;
-        return { endpoints: [...this.options.model.endpointsOfHost(host)] };
       });
+    return networkMethods(router, this.options.model, (call) => this.#agent(call).identity.host);
   }
 
   #onPeer(peer: Peer, remote: string): void {

@@ -13,6 +13,12 @@ export type HubModel = Pick<
   | 'mergeSnapshot'
   | 'endpoint'
   | 'endpointsOfHost'
+  | 'requestNetwork'
+  | 'releaseNetwork'
+  | 'networks'
+  | 'reserveAddress'
+  | 'releaseAddress'
+  | 'leasesOfHost'
   | 'facts'
   | 'onFacts'
 >;

@@ -5,7 +5,8 @@
  *
  * Where two records claim the same thing (a damaged store), the first one keeps it.
  */
-import { formatIpv4, formatIpv6, last4, last6 } from './address.js';
+import { formatIpv4, formatIpv6, last4, last6, parseIpv4, parseIpv6 } from './address.js';
+import type { NetworkUseRecord, ReservationRecord } from './lease-records.js';
 import { MultiMap, pair } from './multi-map.js';
 import { OwnedNumbers } from './owned-numbers.js';
 import { PolicyIndexes } from './policy-indexes.js';
@@ -90,6 +91,14 @@ export class Indexes {
   readonly bindingsOfHost = new MultiMap();
   /** Host -> pending attachments from it. */
   readonly pendingOfHost = new MultiMap();
+  /** Network -> uses of it by runtimes. */
+  readonly usesOfNetwork = new MultiMap();
+  /** Host -> uses of networks by its runtimes. */
+  readonly usesOfHost = new MultiMap();
+  /** Network -> addresses reserved in it. */
+  readonly reservationsOfNetwork = new MultiMap();
+  /** Host -> addresses reserved for it. */
+  readonly reservationsOfHost = new MultiMap();
   /** Name of an endpoint -> endpoints of that name in any network. */
   readonly endpointsByName = new MultiMap();
   /** Network and UUID of a container -> endpoint. */
@@ -138,6 +147,10 @@ export class Indexes {
         return this.bindingsOfHost[change]((record as BindingRecord).spec.host, id);
       case 'pending':
         return this.pendingOfHost[change]((record as Records['pending']).host, id);
+      case 'networkUse':
+        return this.#use(change, id, record as NetworkUseRecord);
+      case 'reservation':
+        return this.#reservation(change, id, record as ReservationRecord);
     }
   }
 
@@ -189,6 +202,24 @@ export class Indexes {
     }
   }
 
+  #use(change: 'add' | 'delete', id: string, { network, host }: NetworkUseRecord): void {
+    this.usesOfNetwork[change](network, id);
+    this.usesOfHost[change](host, id);
+  }
+
+  /** In the pool of its network like the address of an endpoint, so that nobody else gets it. */
+  #reservation(change: 'add' | 'delete', id: string, { network, host, address }: ReservationRecord): void {
+    this.reservationsOfNetwork[change](network, id);
+    this.reservationsOfHost[change](host, id);
+    const pool = this.pool(network);
+    const ipv4 = parseIpv4(address);
+    if (ipv4 !== undefined) return pool.ipv4[change](ipv4, reservedFor(host));
+    const ipv6 = parseIpv6(address);
+    if (ipv6 === undefined) return;
+    if (change === 'add') pool.addIpv6(ipv6, reservedFor(host));
+    else pool.deleteIpv6(ipv6, reservedFor(host));
+  }
+
   #host(change: 'add' | 'delete', id: string, record: HostRecord): void {
     this.hostNumbers[change](record.number, id);
     const datapathId = record.claim?.datapathId;
@@ -198,6 +229,10 @@ export class Indexes {
     if (ipv6 !== undefined) this.hostByVtep[change](formatIpv6(ipv6), id);
   }
 }
+
+/** Owner of a reserved address in its pool: no id of an endpoint has a blank. */
+export const reservedFor = (host: string): string => `reserved for ${host}`;
+export const isReservation = (owner: string): boolean => owner.startsWith('reserved for ');
 
 function getOrMake<V>(map: Map<string, V>, key: string, make: () => V): V {
   let value = map.get(key);

@@ -11,8 +11,12 @@ import { parseIntents } from './parse.js';
 import { DEFAULTS } from './pools.js';
 import { attach, detach, requestEndpoint } from './runtime/endpoints.js';
 import { claimHost } from './runtime/hosts.js';
+import { leasesOfHost, networkOf, releaseAddress, reserveAddress } from './runtime/leases.js';
+import { describeNetwork, releaseNetwork, requestNetwork } from './runtime/networks.js';
 import { mergeSnapshot } from './runtime/snapshot.js';
 import type {
+  AddressParams,
+  AddressRequest,
   ApplyOptions,
   ApplyResult,
   AttachParams,
@@ -21,9 +25,13 @@ import type {
   EndpointRequestParams,
   EndpointView,
   HostClaim,
+  HostLeases,
   Model as ModelInterface,
   ModelDefaults,
   ModelOptions,
+  NetworkDescription,
+  NetworkRequest,
+  NetworkUseParams,
   Netplugin,
   ObjectRef,
   ObjectViews,
@@ -128,6 +136,32 @@ export class Model implements ModelInterface {
       claimHost(this.#writer.state, claim);
       return this.get('Host', claim.host) as ObjectViews['Host'];
     });
+  }
+
+  requestNetwork(request: NetworkRequest): Promise<NetworkDescription> {
+    return this.#writer.run(() => requestNetwork(this.#writer.state, this.#defaults, request));
+  }
+
+  releaseNetwork(use: NetworkUseParams): Promise<{ readonly released: boolean; readonly removed: boolean }> {
+    return this.#writer.run(() => releaseNetwork(this.#writer.state, this.#defaults, use));
+  }
+
+  networks(tenant?: string): readonly NetworkDescription[] {
+    const { state } = this.#writer;
+    const ids = tenant === undefined ? state.ids('network') : state.indexes.networksOfTenant.get(tenant);
+    return [...ids].sort().map((id) => describeNetwork(networkOf(state, id)));
+  }
+
+  reserveAddress(request: AddressRequest): Promise<string> {
+    return this.#writer.run(() => reserveAddress(this.#writer.state, request));
+  }
+
+  releaseAddress(params: AddressParams): Promise<{ readonly released: boolean }> {
+    return this.#writer.run(() => ({ released: releaseAddress(this.#writer.state, params) }));
+  }
+
+  leasesOfHost(host: string): HostLeases {
+    return leasesOfHost(this.#writer.state, host);
   }
 
   requestEndpoint(request: EndpointRequestParams): Promise<EndpointView> {

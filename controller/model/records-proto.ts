@@ -160,6 +160,21 @@ message Pending {
   optional uint64 generation = 5;
 }
 
+// A network that a container runtime uses on a host. A Weft that does not know of it deletes the network a little early at worst.
+message NetworkUse {
+  optional uint32 schema_version = 1;
+  optional string network = 2;
+  optional string host = 3;
+  optional string user = 4;
+}
+// An address kept for a container that is about to start; read by nobody but its host, so an older Weft may give it to another.
+message Reservation {
+  optional uint32 schema_version = 1;
+  optional string network = 2;
+  optional string host = 3;
+  optional string address = 4;
+}
+
 message Expression {
   optional string key = 1;
   optional string operator = 2;

@@ -18,6 +18,7 @@ import type {
 } from './intents.js';
 import type { SoftSwitch } from './facts.js';
 import type { AnnouncedRates } from './types.js';
+import { leaseFields, leaseRecords, type NetworkUseRecord, type ReservationRecord } from './lease-records.js';
 import { policyFields, policyRecords, traitsFromFields, traitsToFields } from './policy-records.js';
 import { RECORDS_PROTO } from './records-proto.js';
 
@@ -155,6 +156,8 @@ export interface Records {
   rule: RuleRecord;
   group: GroupRecord;
   pending: PendingRecord;
+  networkUse: NetworkUseRecord;
+  reservation: ReservationRecord;
   meta: MetaRecord;
 }
 export type Table = keyof Records;
@@ -171,6 +174,8 @@ export const TABLES = [
   'rule',
   'group',
   'pending',
+  'networkUse',
+  'reservation',
   'meta',
 ] as const satisfies Table[];
 
@@ -211,6 +216,8 @@ const messages = {
   rule: root.lookupType('weft.model.Rule'),
   group: root.lookupType('weft.model.Group'),
   pending: root.lookupType('weft.model.Pending'),
+  networkUse: root.lookupType('weft.model.NetworkUse'),
+  reservation: root.lookupType('weft.model.Reservation'),
   meta: root.lookupType('weft.model.Meta'),
 } as const satisfies Record<Table, protobuf.Type>;
 
@@ -219,6 +226,7 @@ export type Fields = Record<string, unknown>;
 
 const fromRecord: { readonly [T in Table]: (record: Records[T]) => Fields } = {
   ...policyFields,
+  ...leaseFields,
   meta: ({ generation }) => ({ generation }),
   tenant: ({ number, spec }) => ({ name: spec.name, number, spec }),
   network: ({ number, spec, encapsulation, tag, ipv4, ipv6 }) => ({
@@ -260,6 +268,7 @@ const fromRecord: { readonly [T in Table]: (record: Records[T]) => Fields } = {
 
 const toRecord: { readonly [T in Table]: (fields: Fields) => Records[T] } = {
   ...policyRecords,
+  ...leaseRecords,
   meta: (fields) => ({ generation: (fields.generation as number | undefined) ?? 0 }),
   tenant: (fields) => ({
     number: fields.number as number,

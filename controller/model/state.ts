@@ -43,6 +43,8 @@ export class State {
     rule: new Map(),
     group: new Map(),
     pending: new Map(),
+    networkUse: new Map(),
+    reservation: new Map(),
     meta: new Map(),
   };
   #journal: RecordChange[] | undefined;
@@ -174,7 +176,7 @@ export class State {
       if (table === 'binding') add('endpoint', id);
       else if (table === 'tier') {
         for (const policy of this.indexes.policy.users({ table, id }, 'policy')) add('policy', policy);
-      } else if (table !== 'pending' && table !== 'meta') add(table, id);
+      } else if (isFactKind(table)) add(table, id);
     }
     return affected;
   }
@@ -197,6 +199,8 @@ const FACT_KINDS: readonly FactKind[] = [
   'group',
   'endpoint',
 ];
+
+const isFactKind = (table: Table): table is FactKind => (FACT_KINDS as readonly Table[]).includes(table);
 
 const FACT_OF: {
   readonly [K in FactKind]: (state: State, id: string, record: Records[K]) => FactChange['value'];

@@ -323,6 +323,62 @@ export interface AnnouncedRate {
   readonly burstKilobits?: number;
 }
 
+/** A network that a container runtime of a host uses. */
+export interface NetworkUseParams {
+  readonly tenant: string;
+  readonly network: string;
+  readonly host: string;
+  /** Of the host's own choice: what it uses the network for. */
+  readonly user: string;
+  /** Owner of networks that are declared for it. */
+  readonly runtime: string;
+}
+
+/** What is left out is as the network has it, or is allocated. Text as in intents. */
+export interface NetworkRequest extends NetworkUseParams {
+  readonly encapsulation?: 'vlan' | 'vxlan';
+  readonly tag?: number;
+  readonly subnet?: string;
+  readonly gateway?: string;
+  readonly ipv6Subnet?: string;
+  readonly ipv6Gateway?: string;
+}
+
+/** What a host needs to know of a network; same shape as in rpc/methods-networks.ts. */
+export interface NetworkDescription {
+  readonly tenant: string;
+  readonly network: string;
+  readonly encapsulation: 'vlan' | 'vxlan';
+  readonly tag: number;
+  readonly subnet?: string;
+  readonly gateway?: string;
+  readonly ipv6Subnet?: string;
+  readonly ipv6Gateway?: string;
+  /** Absent: people's. */
+  readonly owner?: string;
+  /** It was declared by this request. */
+  readonly created: boolean;
+}
+
+export interface AddressParams {
+  readonly tenant: string;
+  readonly network: string;
+  readonly host: string;
+  readonly ip: string;
+}
+
+export interface AddressRequest extends Omit<AddressParams, 'ip'> {
+  /** Absent: the lowest free one of the family. */
+  readonly ip?: string;
+  readonly family: 4 | 6;
+}
+
+/** What is held for a host's container runtime. */
+export interface HostLeases {
+  readonly uses: readonly { readonly tenant: string; readonly network: string; readonly user: string }[];
+  readonly addresses: readonly { readonly tenant: string; readonly network: string; readonly ip: string }[];
+}
+
 export interface AttachParams {
   readonly endpoint: EndpointId;
   readonly host: string;
@@ -451,6 +507,17 @@ export interface Model {
   ownedBy(owner: string): readonly ObjectRef[];
 
   claimHost(claim: HostClaim): Promise<ObjectViews['Host']>;
+  /** Finds or declares, and notes the use. Rejects with `network.differs`, and with whatever refuses an intent. */
+  requestNetwork(request: NetworkRequest): Promise<NetworkDescription>;
+  /** Ends a use; the network goes with the last one when its runtime declared it. */
+  releaseNetwork(use: NetworkUseParams): Promise<{ readonly released: boolean; readonly removed: boolean }>;
+  /** Ordered by name. */
+  networks(tenant?: string): readonly NetworkDescription[];
+  /** Resolves with the address, without prefix length. Rejects with `network.exhausted`, `network.family`, `endpoint.ip…`. */
+  reserveAddress(request: AddressRequest): Promise<string>;
+  releaseAddress(params: AddressParams): Promise<{ readonly released: boolean }>;
+  leasesOfHost(host: string): HostLeases;
+
   /** Finds or allocates. Rejects with `network.unknown` while the network has not arrived. */
   requestEndpoint(request: EndpointRequestParams): Promise<EndpointView>;
   attach(params: AttachParams): Promise<AttachResult>;

@@ -3,6 +3,8 @@ import t from 'tap';
 import { HubError } from '../../controller/hub/index.js';
 import type { SwitchAnswer } from '../../controller/hub/types.js';
 import {
+  AddressRelease,
+  AddressReserve,
   AgentDeregister,
   AgentHeartbeat,
   AgentSnapshot,
@@ -10,6 +12,10 @@ import {
   EndpointDetach,
   EndpointRequest,
   HostEndpoints,
+  NetworkLeases,
+  NetworkList,
+  NetworkRelease,
+  NetworkRequest,
   type RpcError,
   type TunnelState,
   TunnelStates,
@@ -47,6 +53,28 @@ t.test('register claims the host, answers with the lease, and nothing works befo
   });
   t.match(events, [{ event: 'host.up', host: 'h1', datapathId: datapath(1) }]);
   t.match(await failure(h1.register('h2')), { code: 'hub.registered', path: 'hostLabel' });
+});
+
+t.test('networks and addresses are asked for and kept for the host that calls', async (t) => {
+  const { agent, model } = await startHub(t);
+  const silent = await agent();
+  const asked = { tenant: 'acme', network: 'front' };
+  t.match(await failure(silent.peer.call(NetworkList, {})), { code: 'hub.unregistered' });
+  const { peer } = await agent('h1');
+  const use = { ...asked, user: 'docker-1', runtime: 'docker' as const };
+  t.match(await peer.call(NetworkRequest, { ...use, tag: 7 }), { subnet: '10.0.0.0/24', created: true });
+  t.same(await peer.call(AddressReserve, { ...asked, family: 4 }), { ip: '10.0.0.1' });
+  t.same(await peer.call(AddressRelease, { ...asked, ip: '10.0.0.1' }), { released: true });
+  t.same(await peer.call(NetworkRelease, use), { released: true, removed: true });
+  t.same(await peer.call(NetworkLeases, {}), { uses: [], addresses: [{ ...asked, ip: '10.0.0.1' }] });
+  t.same(model.asked, [
+    ['requestNetwork', { ...use, tag: 7, host: 'h1' }],
+    ['reserveAddress', { ...asked, family: 4, host: 'h1' }],
+    ['releaseAddress', { ...asked, ip: '10.0.0.1', host: 'h1' }],
+    ['releaseNetwork', { ...use, host: 'h1' }],
+  ]);
+  const bad = peer.call(NetworkRequest, { ...use, subnet: 'everything' });
+  t.match(await failure(bad), { message: /subnet/ });
 });
 
 t.test('a connection that never registers is closed', async (t) => {

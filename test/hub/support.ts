@@ -142,6 +142,31 @@ export class FakeModel implements HubModel {
     };
   };
 
+  /** What was asked of networks and addresses, with the host that it was asked for. */
+  readonly asked: [method: string, params: unknown][] = [];
+  requestNetwork: HubModel['requestNetwork'] = async (params) => {
+    this.asked.push(['requestNetwork', params]);
+    const { tenant, network } = params;
+    return { tenant, network, encapsulation: 'vxlan', tag: 4096, subnet: '10.0.0.0/24', created: true };
+  };
+  releaseNetwork: HubModel['releaseNetwork'] = async (params) => {
+    this.asked.push(['releaseNetwork', params]);
+    return { released: true, removed: true };
+  };
+  networks: HubModel['networks'] = () => [];
+  reserveAddress: HubModel['reserveAddress'] = async (params) => {
+    this.asked.push(['reserveAddress', params]);
+    return params.ip ?? '10.0.0.1';
+  };
+  releaseAddress: HubModel['releaseAddress'] = async (params) => {
+    this.asked.push(['releaseAddress', params]);
+    return { released: true };
+  };
+  leasesOfHost: HubModel['leasesOfHost'] = () => ({
+    uses: [],
+    addresses: [{ tenant: 'acme', network: 'front', ip: '10.0.0.1' }],
+  });
+
   endpointsOfHost: HubModel['endpointsOfHost'] = (host) =>
     [...this.endpoints.values()]
       .filter((fact) => fact.host === host)

@@ -16,7 +16,7 @@ import {
   parseIpv6,
   parseMac,
 } from '../address.js';
-import type { NetworkPool } from '../indexes.js';
+import { isReservation, type NetworkPool } from '../indexes.js';
 import type { NetworkRecord } from '../records.js';
 
 /** Why not, and what to do. */
@@ -122,7 +122,7 @@ export function takenBy(
     refusals.push({
       member,
       code: `endpoint.${member}.taken`,
-      message: `${text()} belongs to endpoint ${owner}`,
+      message: `${text()} ${isReservation(owner) ? `is ${owner}` : `belongs to endpoint ${owner}`}`,
       fix: `use another one, or leave ${member} out to get a free one`,
     });
   };

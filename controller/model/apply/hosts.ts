@@ -4,6 +4,7 @@ import type { HostIntent, IntentObject } from '../intents.js';
 import { enumerate } from '../problems.js';
 import { boundHost, vteps } from '../record-facts.js';
 import type { HostRecord } from '../records.js';
+import { forgetHost } from '../runtime/leases.js';
 import type { Plan } from './plan.js';
 
 export function applyHosts(plan: Plan): void {
@@ -163,6 +164,7 @@ export function removeHostIntent(plan: Plan, id: string, forget: boolean): void 
   if (record === undefined) return;
   plan.watch('Host', id);
   const keep = record.claim !== undefined && !forget;
+  if (!keep) forgetHost(plan.state, id);
   plan.state.set(
     'host',
     id,

@@ -3,6 +3,7 @@ import { KINDS } from '../intents.js';
 import { enumerate } from '../problems.js';
 import { unplace } from '../runtime/location.js';
 import type { ObjectRef } from '../types.js';
+import { forgetLeases } from '../runtime/leases.js';
 import { removeHostIntent } from './hosts.js';
 import { keptForOwner } from './owners.js';
 import { type Plan, TABLE_OF_KIND } from './plan.js';
@@ -29,6 +30,7 @@ export function removeBinding(plan: Plan, id: string): void {
 
 export function removeNetwork(plan: Plan, id: string): void {
   plan.watch('Network', id);
+  forgetLeases(plan.state, id);
   plan.state.set('network', id, undefined);
 }
 

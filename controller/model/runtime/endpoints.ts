@@ -12,6 +12,7 @@ import type { State } from '../state.js';
 import type { AttachParams, DetachParams, EndpointRequestParams } from '../types.js';
 import { ModelError } from '../types.js';
 import { present } from '../views.js';
+import { forgetReservations } from './leases.js';
 import { attachPending, boundElsewhere, place, unplace } from './location.js';
 
 /** Finds the endpoint that an agent asks for, or makes one. Returns its id. */
@@ -23,8 +24,11 @@ export function requestEndpoint(state: State, request: EndpointRequestParams): s
       fix: 'declare it, or correct the name',
     });
   }
+  forgetReservations(state, networkId, request);
   const id = findEndpoint(state, networkId, request);
-  if (id !== undefined) return useExisting(state, id, network, request);
+  if (id !== undefined && !isLeftover(state, id, network, request))
+    return useExisting(state, id, network, request);
+  if (id !== undefined) state.set('endpoint', id, undefined);
 
   if (network.spec.dynamicEndpoints === false) {
     throw refuse(
@@ -36,6 +40,27 @@ export function requestEndpoint(state: State, request: EndpointRequestParams): s
     );
   }
   return create(state, networkId, network, request);
+}
+
+/**
+ * Whether a runtime starts another container under the name of one that is gone: what agents asked for, and is attached nowhere or at
+ * another container of the same host, has nobody who would miss it when it gets the address that is asked for now.
+ */
+function isLeftover(
+  state: State,
+  id: string,
+  network: NetworkRecord,
+  request: EndpointRequestParams,
+): boolean {
+  const record = state.get('endpoint', id);
+  if (record?.dynamic !== true || request.attachUUID === undefined || record.attachUUID === undefined)
+    return false;
+  if (request.attachUUID === record.attachUUID) return false;
+  if (record.host !== undefined && record.host !== request.host) return false;
+  const asked = askedAddresses(network, split(request));
+  return (['ipv4', 'ipv6', 'mac'] as const).some(
+    (member) => asked[member] !== undefined && asked[member] !== record[member],
+  );
 }
 
 /** By name, or by the UUID of its container. */
