@@ -21,6 +21,7 @@ export const KubernetesAnswer = Type.Object({
   tenant: Type.Optional(text()),
   network: Type.Optional(text()),
   synced: Type.Boolean({ description: 'Everything has been listed, and what followed from it declared' }),
+  settled: Type.Boolean({ description: 'All that has been heard is declared, but for what is refused' }),
   resources: Type.Array(
     Type.Object({
       resource: Resource,

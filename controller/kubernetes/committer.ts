@@ -53,6 +53,11 @@ export class Committer {
     return this.#synced;
   }
 
+  /** All that is known is in the model, but for what is refused. */
+  get settled(): boolean {
+    return this.#synced && this.#working === undefined && !this.options.desired.hasChanges;
+  }
+
   get counts(): { readonly requests: number; readonly applied: number; readonly removed: number } {
     return this.#counts;
   }

@@ -108,6 +108,7 @@ export class KubernetesService {
       tenant: place.tenant,
       network: place.network,
       synced: this.#committer.synced,
+      settled: this.#committer.settled,
       resources: reflectors.map((reflector) => reflector.status()),
       declared: this.#translator.desired.size,
       ...this.#committer.counts,

@@ -42,6 +42,8 @@ export interface KubernetesReport {
   readonly network?: string;
   /** Everything has been listed, and what followed from it has been declared. */
   readonly synced: boolean;
+  /** All that has been heard is declared, but for what is refused. */
+  readonly settled: boolean;
   readonly resources: readonly ResourceStatus[];
   /** Intents that stand for the cluster's objects. */
   readonly declared: number;
@@ -60,6 +62,7 @@ export interface KubernetesReport {
 export const NOT_WATCHED: KubernetesReport = {
   enabled: false,
   synced: false,
+  settled: false,
   resources: [],
   declared: 0,
   requests: 0,

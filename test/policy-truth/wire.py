@@ -16,6 +16,7 @@ Standard input, a JSON value a line, each answered by a line:
   {"streams": true}  {NUMBER: {"sent": N, "received": {PLACE: [[FIRST, LAST], ...]}}, ...}: counters that arrived, in the order of arrival
 """
 import ctypes
+import errno
 import json
 import os
 import selectors
@@ -109,6 +110,12 @@ def receive(place):
         try:
             frame, address = places[place].recvfrom(65535)
         except BlockingIOError:
+            return
+        except OSError as error:
+            if error.errno != errno.ENETDOWN:
+                raise
+            # Its interface has been deleted: nothing comes any more.
+            selector.unregister(places[place])
             return
         if address[2] == OUTGOING:
             continue

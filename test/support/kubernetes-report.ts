@@ -9,6 +9,7 @@ export const kubernetesReport: KubernetesReport = {
   tenant: 'kubernetes',
   network: 'pods',
   synced: true,
+  settled: true,
   resources: [
     {
       resource: 'pods',

@@ -29,7 +29,11 @@ export class ControllerProcess {
   readonly #config: string;
   #daemon: Daemon | undefined;
 
-  constructor(private readonly lab: Lab) {
+  /** @param more further arguments of `weft controller` */
+  constructor(
+    private readonly lab: Lab,
+    private readonly more: readonly string[] = [],
+  ) {
     const { managementAddress, directory } = lab;
     this.hub = `${managementAddress}:9001`;
     this.#openflow = `${managementAddress}:6653`;
@@ -47,7 +51,7 @@ export class ControllerProcess {
   /** Resolves when it is ready. */
   async start(): Promise<void> {
     const argv = ['controller', '--config', this.#config, '--data', join(this.lab.directory, 'controller')];
-    argv.push('--openflow', this.#openflow, '--hub', this.hub, '--http', this.#http);
+    argv.push('--openflow', this.#openflow, '--hub', this.hub, '--http', this.#http, ...this.more);
     // Without tap's loaders, which take most of a second to start.
     const daemon = this.lab.spawn('controller', [process.execPath, WEFT, ...argv], { NODE_OPTIONS: '' });
     this.#daemon = daemon;
