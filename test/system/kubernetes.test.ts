@@ -1,8 +1,10 @@
 /**
- * A cluster whose pods run on two hosts: `weft controller --kubernetes`, one `weft agent` a host, real Open vSwitch, and an API that is played.
+ * A cluster whose pods run on two hosts: `weft controller --kubernetes`, one `weft agent` with its CNI plugin a host, real Open vSwitch, and an
+ * API that is played.
  * Who reaches whom is asked with real packets, and of the naive reading of the cluster's NetworkPolicies (test/kubernetes/semantics.ts).
  */
 import { writeFileSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import t from 'tap';
 import type { V1NetworkPolicy } from '@kubernetes/client-node';
@@ -11,7 +13,7 @@ import type { Wire as WireObject } from '../../controller/kubernetes/facts.js';
 import type { KubernetesReport } from '../../controller/kubernetes/index.js';
 import { Lab, type LabHost, type LabNamespace, until } from '../../topologies/lab/index.js';
 import { isAllowed, type TestPod } from '../kubernetes/semantics.js';
-import { type Address, addressText, parseAddress } from '../policy-truth/evaluator.js';
+import { addressText, parseAddress } from '../policy-truth/evaluator.js';
 import { Datagrams, LiveConnections } from '../policy-truth/live.js';
 import { type Outcome, type Probe, Prober, type Service, type Station } from '../policy-truth/prober.js';
 import { Wire } from '../policy-truth/wire.js';
@@ -23,8 +25,15 @@ import {
   policyObject,
 } from '../support/kubernetes-api.js';
 import { type SpawnedAgent, spawnAgent } from './agent-support.js';
+import { callFront, type CniAnswer, cniPaths } from './cni-support.js';
 import { describe, echo, sctp, tcp, udp } from './policy-support.js';
 import { ControllerProcess } from './weft-processes.js';
+
+interface ConfigurationList {
+  readonly name: string;
+  readonly cniVersion: string;
+  readonly plugins: readonly object[];
+}
 
 const RATE = 100;
 const PATIENCE_MS = 30_000;
@@ -68,7 +77,14 @@ const hosts = [...lab.hosts.values()];
 const agents = new Map<string, SpawnedAgent>();
 await Promise.all(
   hosts.map(async (host: LabHost) => {
-    const options = { controller: controller.hub, vtepIp: host.vtepIp, uplink: host.uplink };
+    const { root, socket } = cniPaths(lab, host);
+    const options = {
+      controller: controller.hub,
+      vtepIp: host.vtepIp,
+      uplink: host.uplink,
+      cni: socket,
+      installCni: root,
+    };
     agents.set(host.name, await spawnAgent(lab, host, options));
     await controller.settled([host.name]);
   }),
@@ -121,22 +137,35 @@ async function silentNamespace(name: string): Promise<LabNamespace> {
   return namespace;
 }
 
-/** What a kubelet does by CNI: the agent waits until the pod is declared. */
+/** The CNI plugin of the pod's node, as the agent has installed it, and as a kubelet's runtime calls it. */
+async function cni(id: string, command: 'ADD' | 'DEL', netns: string): Promise<CniAnswer> {
+  const { bin, lists } = cniPaths(lab, lab.host(NODES[PODS[id]!.node]));
+  const list = JSON.parse(await readFile(join(lists, '10-weft.conflist'), 'utf8')) as ConfigurationList;
+  const [namespace = '', name = ''] = id.split('/');
+  return await callFront(
+    join(bin, 'weft'),
+    command,
+    { name: list.name, cniVersion: list.cniVersion, ...list.plugins[0] },
+    {
+      containerId: `sandbox-of-${namespace}-${name}`,
+      netns,
+      args: `IgnoreUnknown=1;K8S_POD_NAMESPACE=${namespace};K8S_POD_NAME=${name}`,
+    },
+  );
+}
+
+/** The plugin answers when the pod is declared, and its policies are in the switch. */
 async function run(id: string): Promise<void> {
   const namespace = legs.get(id) ?? (await silentNamespace(id.replace('/', '-')));
   legs.set(id, namespace);
-  const { endpoint } = await agents
-    .get(NODES[PODS[id]!.node])!
-    .call(
-      LocalAttach,
-      { tenant, network, endpoint: id.replace('/', '.'), netns: namespace.path, waitMs: PATIENCE_MS },
-      { deadlineMs: 2 * PATIENCE_MS },
-    );
+  const answer = await cni(id, 'ADD', namespace.path);
+  const result = answer.result;
+  if (answer.exitCode !== 0 || result === undefined)
+    throw new Error(`ADD of ${id}: ${JSON.stringify(result)}`);
   const [place = -1] = await wire.place([{ netns: namespace.path, interface: 'eth0' }]);
-  const addresses = [endpoint.ip, endpoint.ip6].flatMap((cidr): Address[] =>
-    cidr === undefined ? [] : [parseAddress(cidr.split('/')[0] ?? '')],
-  );
-  const mac = Number.parseInt(endpoint.mac.replaceAll(':', ''), 16);
+  const addresses = (result.ips ?? []).map(({ address }) => parseAddress(address.split('/')[0] ?? ''));
+  const text = result.interfaces?.find(({ sandbox }) => sandbox !== undefined)?.mac ?? '';
+  const mac = Number.parseInt(text.replaceAll(':', ''), 16);
   stations.set(id, { name: `${tenant}/${network}/${id.replace('/', '.')}`, place, mac, addresses });
   const pod = pods.get(id);
   if (pod !== undefined) pods.set(id, { ...pod, addresses: addresses.map(addressText) });
@@ -359,6 +388,7 @@ t.test('a pod that is deleted is taken off its host; its name can be used again'
     PATIENCE_MS,
   );
   stations.delete('shop/db-0');
+  t.equal((await cni('shop/db-0', 'DEL', leg.path)).exitCode, 0, 'what its kubelet does then is no error');
   putPod('shop/db-0');
   await run('shop/db-0');
   prober = newProber();
