@@ -11,6 +11,7 @@ import { parseArgs } from 'node:util';
 import { type Benchmark, type Result, ratioOf, reached, table } from './harness.js';
 
 const BENCHMARKS: Readonly<Record<string, () => Promise<Benchmark>>> = {
+  'cni-start': () => import('./cni-start.js'),
   codec: () => import('./codec.js'),
   churn: () => import('./churn.js'),
   'endpoint-add': () => import('./endpoint-add.js'),

@@ -28,8 +28,13 @@ fail() { # code, message, details
   exit 1
 }
 
+# Without a process for it: reading and passing on take a third of the time of curl otherwise.
 configuration=
-[ -t 0 ] || configuration=$(cat)
+line=
+[ -t 0 ] || while IFS= read -r line || [ -n "$line" ]; do
+  configuration="$configuration$line
+"
+done
 version=${NEWEST}
 case $configuration in
   *'"cniVersion"'*)
@@ -70,12 +75,14 @@ command -v curl >/dev/null || fail "$unavailable" 'curl is not installed' 'the C
 tried=0
 while :; do
   answer=$(
-    printf '%s' "$configuration" | curl --silent --max-time "$limit" --unix-socket "$socket" \\
+    exec curl -q --silent --noproxy '*' --max-time "$limit" --unix-socket "$socket" \\
       --header "cni-command: $command" --header "cni-containerid: \${CNI_CONTAINERID:-}" \\
       --header "cni-netns: \${CNI_NETNS:-}" --header "cni-ifname: \${CNI_IFNAME:-}" \\
       --header "cni-args: \${CNI_ARGS:-}" --header "cni-path: \${CNI_PATH:-}" \\
       --header 'content-type: application/json' --header 'expect:' --data-binary @- \\
-      --write-out '\\n%{http_code}' http://weft/cni
+      --write-out '\\n%{http_code}' http://weft/cni <<END
+$configuration
+END
   )
   why=$?
   # 7: nobody listens.

@@ -3,6 +3,7 @@ import { execFile } from 'node:child_process';
 import { chmodSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import fc from 'fast-check';
 import t, { type Test } from 'tap';
 import { basicsOf, keyOf, wantedEndpoint, type CniRequest } from '../../agent/cni/configuration.js';
 import { cniErrorOf } from '../../agent/cni/errors.js';
@@ -13,6 +14,7 @@ import { CniPlugin, type CniAgent } from '../../agent/cni/plugin.js';
 import { addResult, CNI_VERSIONS, CniCode, CniError } from '../../agent/cni/protocol.js';
 import { serveCni } from '../../agent/cni/server.js';
 import type { CniRecord } from '../../agent/cni/records.js';
+import { nameIn } from '../../controller/kubernetes/names.js';
 import { AgentError } from '../../agent/error.js';
 import { silentLogger, type Logger } from '../../agent/logger.js';
 import type { LocalAttachParams, LocalAttachResult } from '../../agent/local/methods.js';
@@ -111,6 +113,11 @@ t.test('names of endpoints', async (t) => {
   t.equal(long.length, 253);
   t.match(long, /^n{63}\.p{172}-[0-9a-f]{16}$/);
   t.not(long, podEndpointName('n'.repeat(63), 'p'.repeat(252)), 'others have others');
+  const name = fc.string({ unit: fc.constantFrom(...'abz09-.'), minLength: 1, maxLength: 253 });
+  const asWatcher = fc.property(name, name, (namespace, pod) => {
+    t.equal(podEndpointName(namespace, pod), nameIn(namespace, pod));
+  });
+  fc.assert(asWatcher, { numRuns: 50 });
 });
 
 t.test('what is refused, with the code of the specification', async (t) => {
@@ -458,7 +465,7 @@ t.test('the front', async (t) => {
   const broken = await front(script, ADD, '{"cniVersion": "1.0.0", ');
   t.match({ ...broken, stdout: JSON.parse(broken.stdout) }, { code: 1, stdout: { code: 6, msg: /no JSON/ } });
   const nothing = await front(script, ADD, '');
-  t.match({ ...nothing, stdout: JSON.parse(nothing.stdout) }, { code: 1, stdout: { code: 1 } });
+  t.match({ ...nothing, stdout: JSON.parse(nothing.stdout) }, { code: 1, stdout: { code: 6 } });
 });
 
 t.test('installation', async (t) => {
