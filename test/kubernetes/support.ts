@@ -49,7 +49,7 @@ export async function openScene(t: Test, options: SceneOptions = {}): Promise<Sc
   const server = await api.start();
   const folder = mkdtempSync(join(tmpdir(), 'weft-kubernetes-'));
   const kubeconfig = join(folder, 'config');
-  writeFileSync(kubeconfig, FakeKubernetes.kubeconfig(server));
+  writeFileSync(kubeconfig, FakeKubernetes.kubeconfig(server, api.tls?.cert));
   const service = new KubernetesService({
     model,
     access: await loadAccess({ kubeconfig }),

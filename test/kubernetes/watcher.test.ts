@@ -1,5 +1,8 @@
 /** A cluster that is played over HTTP, and what becomes of it in a real model. */
+import { execFileSync, spawnSync } from 'node:child_process';
+import { readFileSync } from 'node:fs';
 import { cpus } from 'node:os';
+import { join } from 'node:path';
 import t from 'tap';
 import { loadAccess } from '../../controller/kubernetes/index.js';
 import type { Resource } from '../../controller/kubernetes/facts.js';
@@ -432,6 +435,46 @@ t.test('one of ten thousand pods changes: one intent', async (t) => {
   scene.api.put('pods', podObject('n7/p3', { labels: { app: 'other' } }));
   await scene.follow();
   t.comment(`one change followed in ${Math.round(performance.now() - began)} ms`);
+});
+
+/** For 127.0.0.1, signed by itself. */
+function certificate(folder: string): { key: string; cert: string } {
+  const [key, cert] = ['key.pem', 'cert.pem'].map((name) => join(folder, name)) as [string, string];
+  const argv = [
+    'req',
+    '-x509',
+    '-newkey',
+    'ec',
+    '-pkeyopt',
+    'ec_paramgen_curve:prime256v1',
+    '-nodes',
+    '-days',
+    '2',
+  ];
+  argv.push('-subj', '/CN=cluster', '-addext', 'subjectAltName=IP:127.0.0.1', '-keyout', key, '-out', cert);
+  execFileSync('openssl', argv, { stdio: 'ignore' });
+  return { key: readFileSync(key, 'utf8'), cert: readFileSync(cert, 'utf8') };
+}
+
+const skip = spawnSync('openssl', ['version']).status === 0 ? false : 'openssl is not installed';
+t.test('HTTPS: a server that the kubeconfig trusts, and no other', { skip }, async (t) => {
+  const folder = t.testdir();
+  const api = newCluster();
+  api.tls = certificate(folder);
+  api.put('pods', podObject('shop/a'));
+  const { endpoints, service } = await openScene(t, { api });
+  t.match(service.report().server, /^https:/);
+  t.strictSame(endpoints(), ['shop.a']);
+
+  // Another one takes its place.
+  await api.stop();
+  api.tls = certificate(folder);
+  api.delete('pods', 'shop/a');
+  await api.start();
+  await waitFor('the certificate to be refused', () =>
+    service.report().resources.every(({ error }) => error?.includes('certificate') === true),
+  );
+  t.strictSame(endpoints(), ['shop.a']);
 });
 
 t.test('how the cluster is reached is checked at the start', async (t) => {

@@ -3,6 +3,7 @@
  * chunks that are cut anywhere. Objects are plain JSON; what was asked is remembered.
  */
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import { createServer as createTlsServer } from 'node:https';
 import type { AddressInfo, Socket } from 'node:net';
 import type { Resource } from '../../controller/kubernetes/facts.js';
 import { PATHS } from '../../controller/kubernetes/reflector.js';
@@ -48,6 +49,8 @@ export class FakeKubernetes {
   expirePages = false;
   /** HTTP statuses of the next answers. */
   readonly failures: number[] = [];
+  /** Key and certificate, PEM: HTTPS from the next start on. */
+  tls: { readonly key: string; readonly cert: string } | undefined;
   readonly #objects = new Map<Resource, Map<string, object>>();
   readonly #log: LoggedEvent[] = [];
   readonly #watchers = new Set<Watcher>();
@@ -61,7 +64,9 @@ export class FakeKubernetes {
 
   /** At the same port as before, if it was there before. */
   async start(host = '127.0.0.1'): Promise<string> {
-    const server = createServer((request, response) => this.#answer(request, response));
+    const answer = (request: IncomingMessage, response: ServerResponse) => this.#answer(request, response);
+    const { tls } = this;
+    const server = tls === undefined ? createServer(answer) : createTlsServer(tls, answer);
     server.on('connection', (socket) => {
       this.#sockets.add(socket);
       socket.on('close', () => this.#sockets.delete(socket));
@@ -72,7 +77,7 @@ export class FakeKubernetes {
     });
     this.#port = (server.address() as AddressInfo).port;
     this.#server = server;
-    return `http://${host}:${this.#port}`;
+    return `http${tls === undefined ? '' : 's'}://${host}:${this.#port}`;
   }
 
   async stop(): Promise<void> {
@@ -96,12 +101,16 @@ export class FakeKubernetes {
     this.#watchers.clear();
   }
 
-  /** A text for `kubeconfig`. */
-  static kubeconfig(server: string): string {
+  /** A text for `kubeconfig`. @param authority certificate that is trusted, PEM; without it any is */
+  static kubeconfig(server: string, authority?: string): string {
+    const trust =
+      authority === undefined
+        ? { 'insecure-skip-tls-verify': true }
+        : { 'certificate-authority-data': Buffer.from(authority).toString('base64') };
     return JSON.stringify({
       apiVersion: 'v1',
       kind: 'Config',
-      clusters: [{ name: 'test', cluster: { server, 'insecure-skip-tls-verify': true } }],
+      clusters: [{ name: 'test', cluster: { server, ...trust } }],
       users: [{ name: 'weft', user: { token: TOKEN } }],
       contexts: [{ name: 'test', context: { cluster: 'test', user: 'weft' } }],
       'current-context': 'test',
