@@ -92,6 +92,18 @@ t.test('the whole truth of people says nothing about it', async (t) => {
   t.equal(model.ownedBy(owner).length, OWNED.length);
 });
 
+t.test('nor do the documents of netplugin', async (t) => {
+  const model = await openModel();
+  await model.apply(OWNED, { mode: 'add' });
+  await model.netplugin.desired({ Tenants: [{ Name: 'theirs', Networks: [{ Name: 'n' }] }] });
+  await model.netplugin.desired({ Tenants: [] });
+  t.strictSame(
+    model.list('Tenant').map(({ name }) => name),
+    ['acme'],
+  );
+  t.equal(model.ownedBy(owner).length, OWNED.length);
+});
+
 t.test('a tenant and a network of people stay while something in them is owned', async (t) => {
   const model = await openModel();
   await applyText(

@@ -62,8 +62,10 @@ export class FakeKubernetes {
   #port = 0;
   #writing: Promise<void> = Promise.resolve();
 
-  /** At the same port as before, if it was there before. */
+  /** At the same port as before, if it was there before; no matter if it runs. */
   async start(host = '127.0.0.1'): Promise<string> {
+    const url = () => `http${this.tls === undefined ? '' : 's'}://${host}:${this.#port}`;
+    if (this.#server !== undefined) return url();
     const answer = (request: IncomingMessage, response: ServerResponse) => this.#answer(request, response);
     const { tls } = this;
     const server = tls === undefined ? createServer(answer) : createTlsServer(tls, answer);
@@ -77,7 +79,7 @@ export class FakeKubernetes {
     });
     this.#port = (server.address() as AddressInfo).port;
     this.#server = server;
-    return `http${tls === undefined ? '' : 's'}://${host}:${this.#port}`;
+    return url();
   }
 
   async stop(): Promise<void> {
