@@ -9,8 +9,8 @@ import { stations } from './stations.js';
 
 export { pipeline as fabricPipeline, TREE_CLASSES } from './pipeline.js';
 
-/** Without an entry in these a port is closed: to frames that come in, or to flooded ones that go out. */
-export const OPENING_TABLES: ReadonlySet<number> = new Set([T.ingress.id, T.flood.id]);
+/** Without an entry in these a port is closed: to frames that come in, or to flooded ones that come over a link or go out. */
+export const OPENING_TABLES: ReadonlySet<number> = new Set([T.ingress.id, T.tree.id, T.flood.id]);
 
 /** The app whose entries make the trees that frames are flooded over. */
 export const FLOODING_APP = flooding.name;

@@ -1,6 +1,8 @@
 /** `weft get multicast`: groups, who receives them, and the way of their packets. */
 import type {
   DistributionState,
+  FabricMulticastState,
+  FabricPortPlace,
   MulticastGroupState,
   MulticastState,
 } from '../../controller/multicast/types.js';
@@ -21,9 +23,16 @@ export async function getMulticast(
   { json, network }: GetMulticastOptions,
 ): Promise<Exit> {
   const state = await client.get<MulticastState>('/v1/multicast', { query: { network } });
-  const groups = state.groups.filter(({ group }) => names.length === 0 || names.includes(group));
-  if (json) writeJson({ ...state, groups });
-  else writeLine(multicastText({ ...state, groups }));
+  const isAsked = ({ group }: { readonly group: string }): boolean =>
+    names.length === 0 || names.includes(group);
+  const { fabric } = state;
+  const shown = {
+    ...state,
+    groups: state.groups.filter(isAsked),
+    ...(fabric && { fabric: { ...fabric, groups: fabric.groups.filter(isAsked) } }),
+  };
+  if (json) writeJson(shown);
+  else writeLine(multicastText(shown));
   for (const { host, datapathId, reason } of json ? [] : state.silent) {
     note(`weft: no counters from the switch of ${host ?? datapathId}: ${reason}`);
   }
@@ -56,8 +65,62 @@ export function multicastText(state: MulticastState): string {
     ]);
     parts.push(table(['queriers of', 'protocol', 'querier', 'left'], rows));
   }
+  if (state.fabric !== undefined) parts.push(...fabricText(state.fabric));
   for (const { message, fix } of problems) parts.push(`${message}\n  fix: ${fix}`);
   return parts.join('\n\n');
+}
+
+/** Nothing where there are no stations. */
+function fabricText({ vlans, groups, routers, queriers }: FabricMulticastState): readonly string[] {
+  const parts: string[] = [];
+  const nameOf = (vlan: number): string => (vlan === 0 ? 'untagged' : `${vlan}`);
+  const place = ({ datapathId, port }: FabricPortPlace): string => `${datapathId}/${port}`;
+  if (groups.length > 0) {
+    const rows = groups.flatMap(({ vlan, group, receivers }) =>
+      receivers.map((receiver) => [
+        nameOf(vlan),
+        group,
+        receiver.mac,
+        receiver.datapathId,
+        `${receiver.port}`,
+        receiver.version,
+        `${receiver.secondsLeft}s`,
+      ]),
+    );
+    parts.push(table(['fabric vlan', 'group', 'station', 'switch', 'port', 'version', 'left'], rows));
+  }
+  for (const { vlan, group, tree } of groups) {
+    if (tree.length === 0) continue;
+    const hops = new Set(tree.map(({ from, to }) => `${place(from)} ${place(to)}`));
+    const lines = tree.flatMap(({ from, to }) => {
+      const isBoth = hops.has(`${place(to)} ${place(from)}`);
+      if (isBoth && place(from) > place(to)) return [];
+      return [`  ${place(from)} ${isBoth ? '<->' : '-->'} ${place(to)}`];
+    });
+    parts.push([`fabric ${nameOf(vlan)} ${group}: tree`, ...lines].join('\n'));
+  }
+  if (routers.length > 0) {
+    const rows = routers.map((router) => [
+      nameOf(router.vlan),
+      router.datapathId,
+      `${router.port}`,
+      router.address,
+      router.learnedBy,
+      `${router.secondsLeft}s`,
+    ]);
+    parts.push(table(['fabric routers of', 'switch', 'port', 'address', 'learned by', 'left'], rows));
+  }
+  if (vlans.length > 0) {
+    const rows = vlans.map(({ vlan, known }) => [
+      nameOf(vlan),
+      known ? 'known' : 'asked',
+      ...queriers
+        .filter((querier) => querier.vlan === vlan)
+        .map(({ querier, address }) => address ?? querier),
+    ]);
+    parts.push(table(['fabric vlan', 'receivers', 'IGMP querier', 'MLD querier'], rows));
+  }
+  return parts;
 }
 
 function counterTable(groups: readonly MulticastGroupState[]): string {

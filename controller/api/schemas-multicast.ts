@@ -46,6 +46,53 @@ const Receiver = Type.Object({
   secondsLeft: seconds,
 });
 
+const portPlace = { datapathId: text(), port: Type.Integer({ description: 'OpenFlow port number' }) };
+const vlan = Type.Integer({ minimum: 0, maximum: 4095, description: 'VLAN id; 0: frames without a tag' });
+
+const FabricMulticast = Type.Object(
+  {
+    vlans: Type.Array(
+      Type.Object({
+        vlan,
+        known: Type.Boolean({ description: 'Its receivers are known; the multicast of others is flooded' }),
+      }),
+      { description: 'VLANs with stations' },
+    ),
+    groups: Type.Array(
+      Type.Object({
+        vlan,
+        group: text('Address'),
+        receivers: Type.Array(
+          Type.Object({ mac: text('Of the station'), ...portPlace, version: text(), secondsLeft: seconds }),
+        ),
+        tree: Type.Array(Type.Object({ from: Type.Object(portPlace), to: Type.Object(portPlace) }), {
+          description: 'Links that carry the group, in this direction',
+        }),
+      }),
+    ),
+    routers: Type.Array(
+      Type.Object({
+        vlan,
+        ...portPlace,
+        address: Type.Optional(text('Of the one heard last')),
+        learnedBy: Type.Optional(oneOf(['query', 'pim'], 'By a query, or a hello of PIM')),
+        secondsLeft: seconds,
+      }),
+      { description: 'Multicast routers at edge ports, which get all groups' },
+    ),
+    queriers: Type.Array(
+      Type.Object({
+        vlan,
+        protocol: oneOf(['IGMP', 'MLD'], 'Of IPv4, of IPv6'),
+        querier: oneOf(['weft', 'other', 'none'], 'weft: the switches; other: a router'),
+        address: Type.Optional(text()),
+        secondsLeft: Type.Optional(seconds),
+      }),
+    ),
+  },
+  { description: 'Switches without an agent. Absent where there are none by configuration' },
+);
+
 export const MulticastAnswer = Type.Object({
   groups: Type.Array(
     Type.Object({
@@ -100,4 +147,5 @@ export const MulticastAnswer = Type.Object({
   floods: Type.Array(Type.Object({ network: text(), distribution: Distribution }), {
     description: 'Of VXLAN networks: how broadcast, and multicast without receivers that are known, is sent',
   }),
+  fabric: Type.Optional(FabricMulticast),
 });

@@ -63,6 +63,32 @@ export const ConfigSchema = Type.Object(
             'restart',
           ),
         }),
+        multicast: section(
+          {
+            snooping: Type.Boolean({
+              default: true,
+              ...option(
+                'Receivers of multicast groups are found out by their reports (IGMP, MLD), and copies go to these alone. Without it multicast is flooded.',
+                'restart',
+              ),
+            }),
+            querier: Type.Boolean({
+              default: true,
+              ...option(
+                'Stations are asked which groups they are in, where no multicast router asks.',
+                'restart',
+              ),
+            }),
+            unregistered: Type.Union([Type.Literal('flood'), Type.Literal('drop')], {
+              default: 'flood',
+              ...option(
+                'What becomes of packets to groups that nobody has joined: flooded, or sent to multicast routers only.',
+                'restart',
+              ),
+            }),
+          },
+          'Multicast between switches without an agent.',
+        ),
       },
       'Switches without an agent.',
     ),

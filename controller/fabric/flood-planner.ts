@@ -6,7 +6,7 @@
  */
 import type { DatapathId } from '../model/facts.js';
 import type { FactInputs } from '../datapath/index.js';
-import type { Input } from '../derive/index.js';
+import { watched } from '../datapath/watched.js';
 import { type Clock, systemClock } from './clock.js';
 import { FloodTrees, type FloodUpdate } from './flood-trees.js';
 import { FabricMemory } from './memory.js';
@@ -239,24 +239,3 @@ const CONFIRMATIONS_MS = 50;
 
 const keyOf = (treeClass: number, datapathId: DatapathId, port: number): string =>
   `${treeClass}/${datapathId}/${port}`;
-
-/** An input whose writes somebody is told of. */
-function watched<V>(input: Input<V>, told: (key: string, value: V | undefined) => void): Input<V> {
-  return {
-    name: input.name,
-    get size() {
-      return input.size;
-    },
-    get: (key) => input.get(key),
-    has: (key) => input.has(key),
-    entries: () => input.entries(),
-    set: (key, value) => {
-      told(key, value);
-      return input.set(key, value);
-    },
-    delete: (key) => {
-      told(key, undefined);
-      return input.delete(key);
-    },
-  };
-}

@@ -44,6 +44,8 @@ export interface FabricServiceOptions {
   readonly waitForSync: (datapathId: DatapathId, options: { readonly signal: AbortSignal }) => Promise<void>;
   /** What takes a frame of a VLAN (0: untagged) behind the table of stations, in a packet-out with the port it came from. */
   readonly reinjection: (vlan: number) => readonly Action[];
+  /** A frame with a message of group membership came in at an edge port, in a VLAN (0: without a tag). Default: nobody cares. */
+  readonly membership?: (datapathId: DatapathId, port: number, vlan: number, frame: Uint8Array) => void;
   /** Number of the table of stations; the cookies of its entries have the number of their station as `object`. */
   readonly stationTable: number;
   readonly logger: Logger;
@@ -92,6 +94,7 @@ export class FabricService {
       lldp: (datapathId, port, frame) => {
         this.#discovery.frame(datapathId, port, frame);
       },
+      membership: options.membership ?? (() => {}),
     });
     this.#discovery = new Discovery({
       facts,
@@ -187,7 +190,8 @@ export class FabricService {
     const plain = message.type === 'packet_in';
     const inPort = findOxm(plain ? message.match : (message.metadata ?? []), F.in_port)?.value;
     const frame = plain ? message.data : message.packet;
-    if (inPort !== undefined && frame !== undefined) this.#frames.frame(session, inPort, frame);
+    const userdata = plain ? undefined : message.userdata;
+    if (inPort !== undefined && frame !== undefined) this.#frames.frame(session, inPort, frame, userdata);
   }
 
   /** An agent claims it: it is no switch of the fabric any more, and its facts are gone. */

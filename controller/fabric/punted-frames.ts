@@ -1,7 +1,9 @@
 /**
- * Frames that edge switches send here because they do not know the station that sent them: learned from, and sent back behind the
- * table that did not know it. All of it happens once per packet, so there is nothing here that need not be.
+ * Frames that edge switches send here: those of stations that they do not know, which are learned from, and sent back behind the table that did
+ * not know them; and messages of group membership, which are handed on. All of it happens once per packet, so there is nothing here
+ * that need not be.
  */
+import { decodeFabricPunt } from '../../apps/fabric/punt.js';
 import { type Action, encode, type PacketInView, packetOut } from '../../ofproto/index.js';
 import type { DatapathId } from '../model/facts.js';
 import { LLDP_ETHERTYPE } from './lldp.js';
@@ -14,6 +16,8 @@ export interface PuntedFramesOptions {
   readonly reinjection: (vlan: number) => readonly Action[];
   /** A frame with LLDP in it. */
   readonly lldp: (datapathId: DatapathId, port: number, frame: Uint8Array) => void;
+  /** A copy of a frame with a message of group membership, from an edge port. */
+  readonly membership: (datapathId: DatapathId, port: number, vlan: number, frame: Uint8Array) => void;
 }
 
 const EtherType = { vlan: 0x8100, serviceVlan: 0x88a8 } as const;
@@ -48,14 +52,28 @@ export class PuntedFrames {
   }
 
   /** A packet-in as it lies in the input; false: it is not for here. */
-  packetIn(session: FabricSession, { bytes, view, inPort, frameStart, frameEnd }: PacketInView): boolean {
-    this.#frame(session, inPort, bytes, view, frameStart, frameEnd);
+  packetIn(session: FabricSession, packetIn: PacketInView): boolean {
+    const { bytes, view, inPort, frameStart, frameEnd, userdataStart, userdataEnd } = packetIn;
+    if (decodeFabricPunt(bytes, userdataStart, userdataEnd) === 'membership') {
+      this.#membership(session, inPort, packetIn.frame());
+    } else this.#frame(session, inPort, bytes, view, frameStart, frameEnd);
     return true;
   }
 
-  frame(session: FabricSession, inPort: number, frame: Uint8Array): void {
+  /** @param userdata of the action that sent it */
+  frame(session: FabricSession, inPort: number, frame: Uint8Array, userdata?: Uint8Array): void {
     const view = new DataView(frame.buffer, frame.byteOffset, frame.length);
-    this.#frame(session, inPort, frame, view, 0, frame.length);
+    if (userdata !== undefined && decodeFabricPunt(userdata) === 'membership') {
+      this.#membership(session, inPort, frame);
+    } else this.#frame(session, inPort, frame, view, 0, frame.length);
+  }
+
+  #membership({ datapathId }: FabricSession, inPort: number, frame: Uint8Array): void {
+    if (frame.length < ETHERNET_HEADER) return;
+    const vlan = vlanOf(new DataView(frame.buffer, frame.byteOffset, frame.length), 0, frame.length);
+    if (vlan === undefined) return;
+    if (this.place(datapathId, inPort) === undefined) this.#options.stations.counters.notEdge++;
+    else this.#options.membership(datapathId, inPort, vlan, frame);
   }
 
   #frame(
@@ -78,12 +96,8 @@ export class PuntedFrames {
       stations.counters.notEdge++;
       return;
     }
-    let vlan = 0;
-    // The outer tag; a priority tag has 0, as a frame without a tag.
-    if (etherType === EtherType.vlan || etherType === EtherType.serviceVlan) {
-      if (end - start < ETHERNET_HEADER + 2) return;
-      vlan = view.getUint16(start + ETHERNET_HEADER) & 0xfff;
-    }
+    const vlan = vlanOf(view, start, end);
+    if (vlan === undefined) return;
     const source = view.getUint16(start + 6) * 0x1_0000_0000 + view.getUint32(start + 8);
     if (stations.seen(place, vlan, source) === 'refused') return;
     stations.counters.reinjected++;
@@ -96,4 +110,12 @@ export class PuntedFrames {
     place.heads.set(vlan, head);
     return head;
   }
+}
+
+/** VLAN id of the outer tag; 0 of a priority tag, as of a frame without a tag. Undefined: it is cut off. */
+function vlanOf(view: DataView, start: number, end: number): number | undefined {
+  const etherType = view.getUint16(start + 12);
+  if (etherType !== EtherType.vlan && etherType !== EtherType.serviceVlan) return 0;
+  if (end - start < ETHERNET_HEADER + 2) return undefined;
+  return view.getUint16(start + ETHERNET_HEADER) & 0xfff;
 }

@@ -229,7 +229,9 @@ export class WiredController implements Controller {
   }
 
   async multicast(network: string | undefined, counters: boolean): Promise<MulticastState> {
-    return await this.#multicast.state(network, counters);
+    const state = await this.#multicast.state(network, counters);
+    const fabric = network === undefined ? this.#fabric?.multicast() : undefined;
+    return fabric === undefined ? state : { ...state, fabric };
   }
 
   fabric(): FabricReport {
@@ -257,7 +259,7 @@ export class WiredController implements Controller {
       ...controllerMetrics(this.#allDatapaths(), this.#channel, this.#hub),
       ...this.#punts.metrics(),
       ...this.#multicast.metrics(),
-      ...(this.#fabric?.service.metrics() ?? []),
+      ...(this.#fabric?.metrics() ?? []),
       ...(this.#kubernetes?.metrics() ?? []),
     ];
   }
@@ -274,6 +276,7 @@ export class WiredController implements Controller {
       numbering,
       journal,
       auditIntervalMs: config.openflow.auditIntervalMs,
+      multicast: config.fabric.multicast.snooping ? config.fabric.multicast : undefined,
       log: logs,
       onEvent: (event) => {
         this.#events.next(event);

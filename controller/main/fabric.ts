@@ -14,10 +14,13 @@ import { FloodPlanner } from '../fabric/flood-planner.js';
 import { holdsWhatIsOpen } from '../fabric/holdings.js';
 import type { Journal } from '../journal/journal.js';
 import type { Log, Logger } from '../log.js';
+import type { MetricFamily } from '../metrics.js';
 import { type DatapathId, type FactChange, TUNNEL_PORT, UPLINK_PORT } from '../model/facts.js';
+import { FabricMembership } from '../multicast/fabric/membership.js';
+import type { FabricMulticastState } from '../multicast/types.js';
 import { log, tellDatapathEvent, tellFabricEvent } from './events.js';
 import { Settler } from './settler.js';
-import type { PortStatus } from '../../ofproto/index.js';
+import { packetOut, type PortStatus } from '../../ofproto/index.js';
 
 export interface FabricOptions {
   readonly channel: ChannelListener;
@@ -25,6 +28,8 @@ export interface FabricOptions {
   /** Of the fabric alone, open: what it says is part of the first tables. Closed with the fabric. */
   readonly journal: Journal;
   readonly auditIntervalMs: number;
+  /** Group membership; absent: multicast is flooded. */
+  readonly multicast: { readonly querier: boolean; readonly unregistered: 'flood' | 'drop' } | undefined;
   readonly log: Log;
   readonly onEvent: (event: ControllerEvent) => void;
   /** An agent's bridge, or soon to be: the session is the overlay's from now on. */
@@ -32,14 +37,15 @@ export interface FabricOptions {
 }
 
 /**
- * Switches that no agent claims: their own tables, discovery, stations and flood trees. Which sessions those are is decided here, by
- * `takes`; the rest of the controller never hears of them.
+ * Switches that no agent claims: their own tables, discovery, stations, flood trees and group membership. Which sessions those are is
+ * decided here, by `takes`; the rest of the controller never hears of them.
  */
 export class Fabric {
   readonly datapaths: DatapathController;
   readonly service: FabricService;
   readonly #settler: Settler;
   readonly #planner: FloodPlanner;
+  readonly #membership: FabricMembership | undefined;
   readonly #sessions = new Map<DatapathId, SwitchSession>();
   /** Datapath ids by host. */
   readonly #claims = new Map<string, DatapathId>();
@@ -76,11 +82,14 @@ export class Fabric {
       app: FLOODING_APP,
       onFailure,
     });
+    const schedule = (): void => {
+      this.#settler.schedule();
+    };
+    this.#membership = this.#makeMembership(logger, schedule);
     this.service = new FabricService({
-      facts: { ...datapaths.facts, ...this.#planner.facts },
-      schedule: () => {
-        this.#settler.schedule();
-      },
+      facts: { ...datapaths.facts, ...this.#planner.facts, ...this.#membership?.facts },
+      schedule,
+      membership: (...heard) => this.#membership?.packetIn(...heard),
       waitForSync,
       reinjection,
       stationTable: STATION_TABLE,
@@ -138,6 +147,7 @@ export class Fabric {
     // What is known of it first: the comparison must see what is derived from that.
     this.service.sessionUp(session);
     this.#planner.switchUp(datapathId);
+    this.#membership?.switchUp(datapathId);
     void this.#add(session);
   }
 
@@ -181,6 +191,15 @@ export class Fabric {
     else this.service.portStatus(session, status);
   }
 
+  /** Absent: it does not listen. */
+  multicast(): FabricMulticastState | undefined {
+    return this.#membership?.state();
+  }
+
+  metrics(): readonly MetricFamily[] {
+    return [...this.service.metrics(), ...(this.#membership?.metrics() ?? [])];
+  }
+
   /** Resolves when no switch has anything left to acknowledge, or the signal aborts. */
   idle(signal: AbortSignal): Promise<void> {
     return this.#settler.idle(signal);
@@ -190,9 +209,28 @@ export class Fabric {
   async close(): Promise<void> {
     for (const end of this.#ending.splice(0)) end();
     this.service.close();
+    this.#membership?.close();
     this.#planner.close();
     this.datapaths.close();
     await this.options.journal.close();
+  }
+
+  #makeMembership(logger: Logger, schedule: () => void): FabricMembership | undefined {
+    const { multicast } = this.options;
+    return (
+      multicast &&
+      new FabricMembership({
+        ...multicast,
+        facts: this.datapaths.facts,
+        isConnected: (datapathId) => this.#sessions.get(datapathId)?.open === true,
+        send: (datapathId, data, actions) => {
+          const session = this.#sessions.get(datapathId);
+          session?.send(packetOut({ xid: session.xid(), data, actions }));
+        },
+        schedule,
+        logger,
+      })
+    );
   }
 
   /** An agent claims a datapath: if it was a switch of the fabric, it is none any more. */

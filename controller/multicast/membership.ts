@@ -230,6 +230,7 @@ export class Membership {
 
   metrics(): MetricFamily[] {
     return snoopingMetrics({
+      prefix: 'weft_multicast',
       snooping: this.#snooping,
       receivers: this.#receivers,
       routers: this.#routers,

@@ -4,6 +4,8 @@ import type { Routers } from './routers.js';
 import type { Snooping } from './snooping.js';
 
 export interface SnoopingState {
+  /** How the names of its metrics begin. */
+  readonly prefix: 'weft_multicast' | 'weft_fabric_multicast';
   readonly snooping: Pick<Snooping<never, never>, 'reports' | 'ignored' | 'queries' | 'records'>;
   readonly receivers: Pick<Receivers<never>, 'size' | 'groups'>;
   readonly routers: Pick<Routers<never>, 'size'>;
@@ -11,6 +13,7 @@ export interface SnoopingState {
 }
 
 export function snoopingMetrics({
+  prefix,
   snooping,
   receivers,
   routers,
@@ -18,27 +21,27 @@ export function snoopingMetrics({
 }: SnoopingState): MetricFamily[] {
   return [
     {
-      name: 'weft_multicast_reports_total',
+      name: `${prefix}_reports_total`,
       help: 'Reports of group membership, by version.',
       type: 'counter',
       labels: ['version'],
       samples: [...snooping.reports].map(([version, value]) => ({ labels: { version }, value })),
     },
     {
-      name: 'weft_multicast_records_total',
+      name: `${prefix}_records_total`,
       help: 'Group records of these reports.',
       type: 'counter',
       samples: [{ value: snooping.records }],
     },
     {
-      name: 'weft_multicast_ignored_total',
+      name: `${prefix}_ignored_total`,
       help: 'Messages of group membership, or records of them, that were not taken, and why.',
       type: 'counter',
       labels: ['reason'],
       samples: [...snooping.ignored].map(([reason, value]) => ({ labels: { reason }, value })),
     },
     {
-      name: 'weft_multicast_queries_total',
+      name: `${prefix}_queries_total`,
       help: 'Queries for group membership: heard from others, and sent, once for each switch that sent it.',
       type: 'counter',
       labels: ['direction'],
@@ -48,20 +51,20 @@ export function snoopingMetrics({
       ],
     },
     {
-      name: 'weft_multicast_receivers',
+      name: `${prefix}_receivers`,
       help: 'Receivers of multicast groups, each group of each counted.',
       type: 'gauge',
       samples: [{ value: receivers.size }],
     },
     {
-      name: 'weft_multicast_groups',
+      name: `${prefix}_groups`,
       help: 'Multicast groups with receivers.',
       type: 'gauge',
       samples: [{ value: receivers.groups }],
     },
     {
-      name: 'weft_multicast_router_networks',
-      help: 'Networks with multicast routers behind their uplinks.',
+      name: `${prefix}_router_networks`,
+      help: 'Where multicast routers are: networks with one behind their uplink, or ports of each VLAN of the fabric.',
       type: 'gauge',
       samples: [{ value: routers.size }],
     },

@@ -13,9 +13,15 @@ export interface ReceiverLimits {
   readonly groupsOfEndpoint: number;
   /** Groups of a network that have receivers. */
   readonly groupsOfNetwork: number;
+  /** Groups of all segments that have receivers. */
+  readonly groups: number;
 }
 
-export const DEFAULT_LIMITS: ReceiverLimits = { groupsOfEndpoint: 256, groupsOfNetwork: 8_192 };
+export const DEFAULT_LIMITS: ReceiverLimits = {
+  groupsOfEndpoint: 256,
+  groupsOfNetwork: 8_192,
+  groups: Number.POSITIVE_INFINITY,
+};
 
 /** What became of a report; the last three: it was ignored for a limit. */
 export type Applied = 'changed' | 'unchanged' | LimitHit;
@@ -207,6 +213,7 @@ export class Receivers<Place> {
     const isFirst = !this.#byGroup.has(ofGroup);
     if (places.isOneHost(locus.place) && joined >= this.#limits.groupsOfEndpoint) return 'groups-of-endpoint';
     if (isFirst && groups >= this.#limits.groupsOfNetwork) return 'groups-of-network';
+    if (isFirst && this.groups >= this.#limits.groups) return 'group-numbers';
     const groupNumber = this.#numbers.take(ofGroup, wantedNumber);
     if (groupNumber === undefined) return 'group-numbers';
     const receiver: Receiver<Place> = {

@@ -77,6 +77,41 @@ export interface MulticastProblem {
   readonly fix: string;
 }
 
+/** A port of a fabric switch. */
+export interface FabricPortPlace {
+  readonly datapathId: string;
+  /** OpenFlow port number. */
+  readonly port: number;
+}
+
+/** Multicast in the fabric: switches without an agent. VLAN ids; 0: frames without a tag. */
+export interface FabricMulticastState {
+  /** VLANs with stations. `known`: their receivers are; the multicast of others is flooded. */
+  readonly vlans: readonly { readonly vlan: number; readonly known: boolean }[];
+  readonly groups: readonly FabricGroupState[];
+  readonly routers: readonly (FabricPortPlace & {
+    readonly vlan: number;
+    readonly address?: string;
+    readonly learnedBy?: 'query' | 'pim';
+    readonly secondsLeft: number;
+  })[];
+  readonly queriers: readonly (Omit<QuerierState, 'network'> & { readonly vlan: number })[];
+}
+
+export interface FabricGroupState {
+  readonly vlan: number;
+  readonly group: string;
+  readonly receivers: readonly (FabricPortPlace & {
+    /** Of the station. */
+    readonly mac: string;
+    /** As of receivers in the overlay. */
+    readonly version: string;
+    readonly secondsLeft: number;
+  })[];
+  /** Links that carry the group, from where they are sent into; a link that carries it both ways is there twice. */
+  readonly tree: readonly { readonly from: FabricPortPlace; readonly to: FabricPortPlace }[];
+}
+
 export interface MulticastState {
   readonly groups: readonly MulticastGroupState[];
   readonly routers: readonly MulticastRouterState[];
@@ -91,4 +126,6 @@ export interface MulticastState {
   readonly problems: readonly MulticastProblem[];
   /** How broadcast, and multicast that is not registered, reaches the hosts of VXLAN networks. */
   readonly floods: readonly { readonly network: NetworkId; readonly distribution: DistributionState }[];
+  /** Absent where there is no fabric, or it does not listen. */
+  readonly fabric?: FabricMulticastState;
 }
