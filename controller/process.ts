@@ -10,6 +10,7 @@ import { ConfigError, type ConfigOverrides, defaultDataDirectory, loadConfig } f
 import type { Config } from './config/schema.js';
 import { createLog, type Log, type Logger } from './log.js';
 import { textDestination } from './log-text.js';
+import { clusterAccess } from './main/kubernetes.js';
 import { openController } from './main/open.js';
 import type { Controller } from './main/types.js';
 import { createMetrics } from './metrics.js';
@@ -30,7 +31,7 @@ const STORE_PATIENCE_MS = 500;
 
 /**
  * Runs until a signal ends it; resolves when everything is closed.
- * @throws ConfigError, StoreError and the system's errors of listening, when it cannot start
+ * @throws ConfigError, AccessError, StoreError and the system's errors of listening, when it cannot start
  */
 export async function runController(options: ControllerProcessOptions): Promise<void> {
   const config = await loadConfig(options.configFile, options.overrides);
@@ -79,16 +80,20 @@ async function start(
     },
     'starting',
   );
+  const cluster = await clusterAccess(config.kubernetes);
   const store = await openStore(config.store, data);
   /** What a start that fails has to close again, last first: an open socket would keep the process. */
   const opened = [() => store.close()];
   try {
-    const controller = await waitForStore(openController({ store: store.store, config, log, version }), {
-      config,
-      store,
-      logger,
-      signal,
-    });
+    const controller = await waitForStore(
+      openController({ store: store.store, config, cluster, log, version }),
+      {
+        config,
+        store,
+        logger,
+        signal,
+      },
+    );
     if (controller === undefined) {
       await store.close();
       return undefined;

@@ -45,8 +45,11 @@ export async function loadAccess({ kubeconfig, context }: AccessOptions): Promis
   }
   const server = config.getCurrentCluster()?.server;
   if (server === undefined || !URL.canParse(server)) {
+    const named = context ?? config.getCurrentContext();
     throw new AccessError(
-      `kubernetes.context: ${kubeconfig ?? 'the service account'} has no cluster for context ${context ?? config.getCurrentContext()}`,
+      (named ?? '') === ''
+        ? `kubernetes.context: ${kubeconfig} has no current context; name one`
+        : `kubernetes.context: ${kubeconfig ?? 'the service account'} has no cluster for context ${named}`,
     );
   }
   return {

@@ -1,4 +1,5 @@
-import { KubernetesService, loadAccess } from '../kubernetes/index.js';
+import type { Config } from '../config/schema.js';
+import { type ClusterAccess, KubernetesService, loadAccess } from '../kubernetes/index.js';
 import type { Model } from '../model/types.js';
 import type { ControllerOptions } from './types.js';
 
@@ -9,22 +10,39 @@ const RETRY = { minMs: 5_000, maxMs: 300_000 };
 const WATCH_MS = 300_000;
 
 /**
- * The watcher of the cluster that the configuration names; undefined where it is off.
- * @throws AccessError when there is no such cluster in the configuration's kubeconfig
+ * How to reach the cluster that the configuration names; undefined where none is watched.
+ * @throws AccessError when the kubeconfig has no such cluster
  */
-export async function openKubernetes(
-  model: Model,
-  { config, log }: Pick<ControllerOptions, 'config' | 'log'>,
-): Promise<KubernetesService | undefined> {
-  const { enabled, kubeconfig, context, pageSize, silenceMs, resyncMs, ...place } = config.kubernetes;
+export async function clusterAccess({
+  enabled,
+  kubeconfig,
+  context,
+}: Config['kubernetes']): Promise<ClusterAccess | undefined> {
   if (!enabled) return undefined;
-  const access = await loadAccess({
+  return await loadAccess({
     ...(kubeconfig === undefined ? {} : { kubeconfig }),
     ...(context === undefined ? {} : { context }),
   });
+}
+
+/** The watcher of the cluster; undefined where none is watched. */
+export function makeKubernetes(
+  model: Model,
+  { config, cluster, log }: Pick<ControllerOptions, 'config' | 'cluster' | 'log'>,
+): KubernetesService | undefined {
+  if (cluster === undefined) return undefined;
+  const {
+    enabled: _,
+    kubeconfig: __,
+    context: ___,
+    pageSize,
+    silenceMs,
+    resyncMs,
+    ...place
+  } = config.kubernetes;
   return new KubernetesService({
     model,
-    access,
+    access: cluster,
     place,
     pageSize,
     batchSize: BATCH,

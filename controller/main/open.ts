@@ -5,7 +5,7 @@ import { Journal } from '../journal/journal.js';
 import { Model } from '../model/index.js';
 import { PuntService } from '../punt/index.js';
 import { channelOptions, WiredController } from './controller.js';
-import { openKubernetes } from './kubernetes.js';
+import { makeKubernetes } from './kubernetes.js';
 import type { Controller, ControllerOptions } from './types.js';
 
 /** Loads the model from the store, derives every table and wires the parts. Nothing listens before `start`. */
@@ -37,7 +37,7 @@ export async function openController(options: ControllerOptions): Promise<Contro
     what: 'group memberships',
     logger: log.component('multicast'),
   });
-  const kubernetes = await openKubernetes(model, options);
+  const kubernetes = makeKubernetes(model, options);
   const fabricJournal = config.fabric.enabled
     ? await Journal.open(store, {
         folder: 'fabric',

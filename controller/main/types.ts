@@ -5,6 +5,7 @@ import type { Observable } from 'rxjs';
 import type { Address } from '../../rpc/index.js';
 import type { ApiBackend, ControllerEvent, SwitchAcknowledgement } from '../api/backend.js';
 import type { Config } from '../config/schema.js';
+import type { ClusterAccess } from '../kubernetes/index.js';
 import type { Log } from '../log.js';
 import type { FactChange } from '../model/facts.js';
 import type { Store } from '../store/store.js';
@@ -14,6 +15,8 @@ export interface ControllerOptions {
   readonly store: Store;
   /** `openflow`, `fabric`, `hub`, `metrics`, `kubernetes` and `store.driver` are read; listeners take port 0 for a free one. */
   readonly config: Pick<Config, 'openflow' | 'fabric' | 'hub' | 'metrics' | 'kubernetes' | 'store'>;
+  /** Of the Kubernetes cluster that is watched, if any. */
+  readonly cluster?: ClusterAccess | undefined;
   /** A further hub listener beside `config.hub.listen`, e.g. a unix socket. */
   readonly hubAddresses?: readonly Address[];
   readonly log: Log;

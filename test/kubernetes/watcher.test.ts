@@ -483,5 +483,11 @@ t.test('how the cluster is reached is checked at the start', async (t) => {
     message: /kubernetes.kubeconfig: \/nonexistent\/config cannot be used/,
   });
   await t.rejects(loadAccess({}), { message: /this process runs in no pod/ });
-  t.match(FakeKubernetes.kubeconfig('http://x'), /http:\/\/x/);
+  const kubeconfig = join(t.testdir({ config: FakeKubernetes.kubeconfig('https://cluster:6443') }), 'config');
+  t.equal((await loadAccess({ kubeconfig })).server, 'https://cluster:6443');
+  await t.rejects(loadAccess({ kubeconfig, context: 'other' }), {
+    message: /has no cluster for context other/,
+  });
+  const empty = join(t.testdir({ config: 'clusters: []\nusers: []\ncontexts: []\n' }), 'config');
+  await t.rejects(loadAccess({ kubeconfig: empty }), { message: /has no current context; name one/ });
 });
