@@ -96,6 +96,22 @@ function needed(
   }).length;
 }
 
+/** Every port that an entry of a group copies to is one that floods, or an edge port: what makes no loop there makes none here. */
+function isPartOfFlooding(fabric: FabricWorld, vlan: number): boolean {
+  const { floodPorts } = fabric.desired.facts;
+  return Array.from({ length: fabric.world.switches }, (_, index) => index).every((index) =>
+    fabric
+      .entries(index)
+      .flatMap((entry) => (entry.kind === 'flow' && entry.table === T.groups.id ? entry.instructions : []))
+      .flatMap((instruction) => (instruction.type === 'apply_actions' ? instruction.actions : []))
+      .every(
+        (action) =>
+          action.type === 'output' &&
+          (action.port === EDGE_PORT || floodPorts.has(`${treeClassOf(vlan)}/${idOf(index)}/${action.port}`)),
+      ),
+  );
+}
+
 const worlds = fc.integer({ min: 2, max: 7 }).chain((switches) =>
   fc.record({
     switches: fc.constant(switches),
@@ -127,6 +143,7 @@ t.test(
           for (const each of routers.filter(here)) routes(fabric, each, vlan);
           if (away !== null) fabric.setAway(away % world.switches);
           fabric.settle();
+          if (!isPartOfFlooding(fabric, vlan)) return false;
           const tree = treeOf(fabric, vlan);
           for (let from = 0; from < world.switches; from++) {
             for (const joined of [true, false]) {

@@ -1,5 +1,6 @@
 /** Group membership in the fabric: what stations and routers at edge ports say, and what they are asked. */
 import t, { type Test } from 'tap';
+import { multicastText } from '../../cli/commands/multicast.js';
 import { createLog } from '../../controller/log.js';
 import { Engine, type Input } from '../../controller/derive/index.js';
 import type {
@@ -27,6 +28,7 @@ import { oldReport, report } from './reports.js';
 
 const GROUP: MulticastGroup = { family: 4, address: 0xef010101 };
 const GROUP6: MulticastGroup = { family: 6, address: parseIpv6('ff05::1') };
+const NOTHING = { groups: [], routers: [], queriers: [], silent: [], problems: [], floods: [] };
 const dpid = (number: number): string => number.toString(16).padStart(16, '0');
 const macOf = (station: number): number => 0x02_00_00_00_00_00 + station;
 const KNOWN_MS = 6_000;
@@ -385,6 +387,17 @@ t.test('what is told: the links that carry a group', async (t) => {
   t.same(hops(), ['2>1', '3>2']);
   w.joins(2, [2, 1]);
   t.same(hops(), ['1>2', '2>1', '3>2']);
+  w.says([2, 1], query(macOf(2), 0x0a000002));
+  const text = multicastText({ ...NOTHING, fabric: w.membership.state() });
+  for (const line of [
+    /untagged +239\.1\.1\.1 +02:00:00:00:00:01 +0{15}1 +1 +IGMPv3 +260s/,
+    /0{15}1\/12 <-> 0{15}2\/11/,
+    /0{15}3\/12 --> 0{15}2\/13/,
+    /untagged +0{15}2 +1 +10\.0\.0\.2 +query/,
+    /untagged +asked +10\.0\.0\.2 +weft/,
+  ]) {
+    t.match(text, line);
+  }
 });
 
 t.test('much at once costs a bounded number of packets', async (t) => {

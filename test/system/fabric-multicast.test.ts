@@ -6,8 +6,8 @@ import t, { type Test } from 'tap';
 import type { FabricMulticastState } from '../../controller/multicast/types.js';
 import { parseIpv4 } from '../../ofproto/index.js';
 import { type Capture, type Daemon, until } from '../../topologies/lab/index.js';
-import { report } from '../multicast/reports.js';
-import { holds, udpFrame } from '../support/frames.js';
+import { igmpFrame, report } from '../multicast/reports.js';
+import { holds, macText, udpFrame } from '../support/frames.js';
 import { addressOf, datapathIdOf, FabricLab, linkName, macOf } from './fabric-support.js';
 
 t.setTimeout(300_000);
@@ -284,4 +284,22 @@ t.test('a stream: somebody joins and leaves, the controller starts again', async
   t.equal(atSecond.frames().length, pruned, 'nor anything flooded, in the end');
   await sender.stop('SIGKILL');
   await first.stop('SIGKILL');
+});
+
+t.test('a multicast router gets all groups, and the reports for them', async (t) => {
+  const router = { mac: macOf(4), ipv4: parseIpv4(addressOf(4)) };
+  const query = (to: string, ...group: number[]): Uint8Array =>
+    igmpFrame(router, parseIpv4(to), [0x11, 20, 0, 0, ...group, 2, 125, 0, 0]);
+  await fabric.station(4).send('eth0', [query('224.0.0.1', 0, 0, 0, 0)]);
+  await until('the router', async () => (await state()).routers.length === 1, LONG);
+  t.match((await state()).queriers[0], { vlan: 0, querier: 'other', address: addressOf(4) });
+  const heard = await fabric.station(4).capture('eth0', `igmp and ether src ${macText(macOf(3))}`);
+  const receiver = await join(3, [GROUP]);
+  await knows(`0 ${GROUP} 3 IGMPv3`);
+  await until('the report to reach the router', () => heard.frames().length > 0, LONG);
+  await delivers(t, 'routed', [3, 4]);
+  const asked = await fabric.station(3).capture('eth0', `igmp and ether src ${macText(macOf(4))}`);
+  await fabric.station(4).send('eth0', [query(GROUP, 239, 1, 1, 1)]);
+  await until('a query for a group to reach its receiver', () => asked.frames().length > 0, LONG);
+  await receiver.stop('SIGKILL');
 });
