@@ -14,6 +14,7 @@ import {
   EndpointFollowed,
   HostPeersChanged,
   HostQueuesChanged,
+  HostTable,
   Router,
   type EndpointView,
 } from '../rpc/index.js';
@@ -21,7 +22,7 @@ import { Attachments } from './attachments.js';
 import { startCni, type RunningCni } from './cni/index.js';
 import { ConnectionKeeper } from './connections/keeper.js';
 import type { BridgeSettings, BridgeState, SwitchDriver } from './drivers/driver.js';
-import { OvsDriver } from './drivers/ovs.js';
+import { chooseDriver } from './drivers/choose.js';
 import { AgentError, messageOf } from './error.js';
 import { HubSession } from './hub-session.js';
 import { linkMtu } from './linux/links.js';
@@ -67,7 +68,7 @@ const FOR_EVER_MS = 2 ** 31 - 1;
 export async function startAgent(options: AgentOptions, signal?: AbortSignal): Promise<Agent> {
   const settings = resolveOptions(options);
   await checkHost(settings);
-  const driver = new OvsDriver({ ovsdb: settings.ovsdb, bridge: settings.bridge, logger: settings.logger });
+  const driver = chooseDriver(settings);
   const agent = new RunningAgent(settings, driver);
   const abort = (): void => driver.close();
   signal?.addEventListener('abort', abort, { once: true });
@@ -131,7 +132,7 @@ class RunningAgent implements Agent {
       bridge: settings.bridge,
       logger,
       mtuOf: (view) => this.mtuOf(view),
-      needsChecksums: () => this.bridge?.datapathType !== 'system',
+      needsChecksums: () => this.bridge === undefined || this.bridge.datapathType === 'netdev',
     });
     const { vtepIp, uplink, uplinkRate } = settings;
     this.queues = new HostQueues({
@@ -292,6 +293,13 @@ class RunningAgent implements Agent {
         attachments: [...this.attachments.list()],
         problems: this.problems(),
       }))
+      .request(HostTable, async (change) => {
+        const refused = await this.driver.takeTable?.(change);
+        if (refused === undefined) {
+          throw new AgentError('agent.switch', `${this.settings.switch} takes no table of the controller`);
+        }
+        return { refused: [...refused] };
+      })
       .request(AgentDetach, async ({ endpoint, reason }) => {
         await this.attachments.drop(endpoint, reason);
         return {};

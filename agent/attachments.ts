@@ -11,7 +11,7 @@ import type { SwitchDriver } from './drivers/driver.js';
 import { AgentError, messageOf } from './error.js';
 import type { HubSession, MergedAttachments } from './hub-session.js';
 import { KeyedQueue } from './keyed-queue.js';
-import { configureLeg, createLeg, deleteLink, linkExists, listLinks, setMtu, setUp } from './linux/links.js';
+import { configureLeg, linkExists, setMtu, setUp } from './linux/links.js';
 import type { LocalAttachParams, LocalAttachResult } from './local/methods.js';
 import type { Logger } from './logger.js';
 import { isLeg, samePlace, type AttachmentRecord } from './records.js';
@@ -138,7 +138,7 @@ export class Attachments {
    * namespace is gone are detached, and what an attachment that never finished left is removed.
    */
   async reconcile(): Promise<void> {
-    const links = await listLinks();
+    const links = await this.options.driver.legs.list(this.records);
     const ports = new Map(this.options.driver.ports().map((port) => [port.interface, port.record]));
     if (!this.adopted) {
       for (const [name, record] of ports) {
@@ -157,7 +157,7 @@ export class Attachments {
     for (const [name, alias] of links) {
       if (alias?.startsWith(this.aliasPrefix) && !this.records.has(name) && !this.busy.has(name)) {
         this.options.logger.info({ event: 'link.leftover', interface: name });
-        await deleteLink(name);
+        await this.options.driver.legs.remove(name);
       }
     }
     for (const [name, record] of this.records) {
@@ -252,7 +252,12 @@ export class Attachments {
   ): Promise<boolean> {
     const old = this.find(record.endpoint);
     if (old !== undefined) {
-      if (old[0] === name && samePlace(old[1], record) && (await linkExists(name))) return true;
+      if (
+        old[0] === name &&
+        samePlace(old[1], record) &&
+        (await this.options.driver.legs.exists(name, record))
+      )
+        return true;
       await this.takeDown(...old, 'it is attached at another place');
     }
     const innerInterface = record.peer ?? record.innerInterface;
@@ -268,7 +273,7 @@ export class Attachments {
     }
     // A leftover of an attachment that was cut off.
     await this.options.driver.removePort(name);
-    await createLeg({
+    await this.options.driver.legs.create({
       hostInterface: name,
       ...(record.namespace === undefined ? {} : { namespace: record.namespace }),
       innerInterface,
@@ -277,7 +282,7 @@ export class Attachments {
       alias: `${this.aliasPrefix}${record.endpoint}`,
       checksums: this.options.needsChecksums(),
     });
-    undo.push(() => deleteLink(name));
+    undo.push(() => this.options.driver.legs.remove(name, record));
     return false;
   }
 
@@ -298,7 +303,7 @@ export class Attachments {
       await this.remember();
       // A switch that is away is put right by reconcile when it is back.
       if (this.options.driver.state === 'ready') await this.options.driver.removePort(name);
-      if (isLeg(record)) await deleteLink(name);
+      if (isLeg(record)) await this.options.driver.legs.remove(name, record);
       this.options.logger.info({
         event: 'endpoint.detached',
         endpoint: record.endpoint,

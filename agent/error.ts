@@ -13,6 +13,7 @@
  * | `agent.command.failed` | `ip` or `ethtool` refused |
  * | `agent.disconnected` | there is no connection to the controller, or to Open vSwitch |
  * | `agent.cni.foreign`, `agent.cni.install` | a file of the CNI plugin is somebody else's, or cannot be written |
+ * | `agent.switch` | the switch of this host cannot do what is asked |
  * | `agent.running` | another agent serves this local socket |
  */
 export class AgentError extends Error {

@@ -4,6 +4,7 @@ import { isIP } from 'node:net';
 import { join } from 'node:path';
 import { parseAddress, type Address } from '../rpc/index.js';
 import type { CniSettings } from './cni/index.js';
+import type { MacvlanMode } from './drivers/macvlan.js';
 import { AgentError } from './error.js';
 import { silentLogger, type Logger } from './logger.js';
 import { parseRemote } from './ovsdb/index.js';
@@ -15,7 +16,13 @@ export interface AgentOptions {
   readonly controller: string;
   /** OpenFlow targets of the bridge, `HOST:PORT` separated by commas (default: the controller's hosts, port 6653). */
   readonly openflow?: string;
-  /** Integration bridge (default br-int). */
+  /** What forwards on this host (default ovs). */
+  readonly switch?: SwitchKind;
+  /** Of `macvlan`: whether endpoints of this host reach each other (default bridge: they do). */
+  readonly macvlanMode?: MacvlanMode;
+  /** Of `macvlan`: the VLAN that the uplink carries untagged. */
+  readonly untaggedVlan?: number;
+  /** Integration bridge (default br-int); with Linux bridges the name that marks those of this agent. */
   readonly bridge?: string;
   /** Local address of VXLAN tunnels; absent: no VXLAN on this host. */
   readonly vtepIp?: string;
@@ -44,11 +51,17 @@ export interface AgentOptions {
   readonly sshConnection?: string | undefined;
 }
 
+/** `docs/switches.md` says what each can do. */
+export type SwitchKind = 'ovs' | 'linux-bridge' | 'macvlan';
+
 /** The options with everything filled in. */
 export interface AgentSettings {
   readonly hostLabel: string;
   readonly hub: readonly [Address, ...Address[]];
   readonly openflow: readonly string[];
+  readonly switch: SwitchKind;
+  readonly macvlanMode: MacvlanMode;
+  readonly untaggedVlan: number | undefined;
   readonly bridge: string;
   readonly vtepIp: string | undefined;
   readonly uplink: string | undefined;
@@ -113,6 +126,34 @@ function cniSettings({ cni, installCni, cniNetwork }: AgentOptions): CniSettings
   return { socket, install: { root: typeof installCni === 'string' ? installCni : '/', tenant, network } };
 }
 
+function checkSwitch(
+  kind: SwitchKind,
+  mode: MacvlanMode,
+  untaggedVlan: number | undefined,
+  uplink: string | undefined,
+): void {
+  if (!['ovs', 'linux-bridge', 'macvlan'].includes(kind)) {
+    throw invalid('switch', `'${kind}' is unknown`, 'ovs, linux-bridge or macvlan');
+  }
+  if (!['private', 'bridge'].includes(mode)) {
+    throw invalid('macvlanMode', `'${mode}' is unknown`, 'private or bridge');
+  }
+  if (kind !== 'macvlan') return;
+  if (uplink === undefined) {
+    throw invalid('uplink', 'is needed with macvlan', 'name the interface that its interfaces belong to');
+  }
+  if (
+    untaggedVlan === undefined ||
+    !(Number.isInteger(untaggedVlan) && untaggedVlan >= 1 && untaggedVlan <= 4094)
+  ) {
+    throw invalid(
+      'untaggedVlan',
+      'is needed with macvlan',
+      'give the VLAN id, 1 to 4094, that the uplink carries untagged',
+    );
+  }
+}
+
 /** @throws AgentError `agent.option.invalid` */
 export function resolveOptions(options: AgentOptions): AgentSettings {
   const { hostLabel, bridge = 'br-int', vtepIp, uplink, uplinkRate, datapath = 'auto' } = options;
@@ -133,6 +174,8 @@ export function resolveOptions(options: AgentOptions): AgentSettings {
   if (uplink !== undefined && !/^[^\s/]{1,15}$/.test(uplink)) {
     throw invalid('uplink', `'${uplink}' is no interface name`, 'see: ip link');
   }
+  const { switch: kind = 'ovs', macvlanMode = 'bridge', untaggedVlan } = options;
+  checkSwitch(kind, macvlanMode, untaggedVlan, uplink);
   if (uplink === bridge)
     throw invalid('uplink', 'is the bridge itself', 'name a network interface of the host');
   if (uplinkRate !== undefined && !(Number.isSafeInteger(uplinkRate) && uplinkRate > 0)) {
@@ -162,6 +205,9 @@ export function resolveOptions(options: AgentOptions): AgentSettings {
     hostLabel,
     hub,
     openflow: openflow.map(openflowTarget),
+    switch: kind,
+    macvlanMode,
+    untaggedVlan,
     bridge,
     vtepIp,
     uplink,

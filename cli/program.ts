@@ -316,6 +316,24 @@ export function buildProgram(end: (exit: Exit) => void): Program {
       '--openflow <ADDR>',
       "where the bridge finds the controller (default: the controller's host, port 6653)",
     )
+    .addOption(
+      new Option('--switch <KIND>', 'what forwards on this host (default: ovs)').choices([
+        'ovs',
+        'linux-bridge',
+        'macvlan',
+      ]),
+    )
+    .addOption(
+      new Option(
+        '--macvlan-mode <MODE>',
+        'of macvlan: endpoints of this host reach each other, or not',
+      ).choices(['bridge', 'private']),
+    )
+    .addOption(
+      new Option('--untagged-vlan <VLAN>', 'of macvlan: the VLAN that the uplink carries untagged').argParser(
+        positiveInteger,
+      ),
+    )
     .option('--bridge <NAME>', 'integration bridge (default: br-int)')
     .option('--vtep-ip <IP>', 'local address of VXLAN tunnels; without it no VXLAN on this host')
     .option('--uplink <INTERFACE>', 'interface to the VLAN underlay; without it no VLAN on this host')

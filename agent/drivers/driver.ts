@@ -1,9 +1,11 @@
 /**
- * What the agent needs of a software switch. `ovs.ts` is the one implementation; the interface holds no term of OVSDB, so that
- * a Linux bridge or macvlan can stand behind it.
+ * What the agent needs of a software switch: Open vSwitch (`ovs.ts`), Linux bridges (`linux-bridge.ts`), macvlan (`macvlan.ts`). The interface
+ * holds no term of any of them.
  */
 import type { HostQueue, TunnelPeer, TunnelState } from '../../rpc/index.js';
 import type { AttachmentRecord } from '../records.js';
+import type { Legs } from './legs.js';
+import type { Refusal, TableChange } from './table.js';
 
 /** The integration bridge as the agent wants it. */
 export interface BridgeSettings {
@@ -24,7 +26,8 @@ export interface BridgeSettings {
 }
 
 export interface BridgeState {
-  readonly datapathType: 'netdev' | 'system';
+  /** The datapaths of Open vSwitch, and the switches without OpenFlow. */
+  readonly datapathType: 'netdev' | 'system' | 'linux-bridge' | 'macvlan';
   /** What works less than wanted, as sentences for people. */
   readonly problems: readonly string[];
 }
@@ -73,5 +76,12 @@ export interface SwitchDriver {
   addPort(interfaceName: string, record: AttachmentRecord): Promise<void>;
   /** No error when there is no such port. */
   removePort(interfaceName: string): Promise<void>;
+  /** How workloads' interfaces are made. */
+  readonly legs: Legs;
+  /**
+   * Of switches without OpenFlow: take what the controller says that this host forwards. Resolves, when the host does, with all rows that
+   * it cannot follow; what is about them is closed. Rejects when the kernel refuses, and is told again then.
+   */
+  takeTable?(change: TableChange): Promise<readonly Refusal[]>;
   close(): void;
 }

@@ -34,6 +34,7 @@ import {
   ROLE_KEY,
   TABLES,
 } from './ovs-schema.js';
+import { vethLegs } from './legs.js';
 import { OvsQueues } from './ovs-queues.js';
 import {
   type InfrastructurePort,
@@ -63,6 +64,7 @@ interface Found {
 }
 
 export class OvsDriver implements SwitchDriver {
+  readonly legs = vethLegs;
   private readonly client: ovsdb.OvsdbClient;
   private readonly queues: OvsQueues;
   private readonly applyTimeoutMs: number;

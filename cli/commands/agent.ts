@@ -114,7 +114,12 @@ export async function attachments({ socket, json }: LocalOptions): Promise<Exit>
     return Exit.ok;
   }
   writeLine(`agent       ${status.hostLabel}, controller ${status.controller}`);
-  writeLine(`bridge      ${status.bridge} (datapath ${status.datapathId}), Open vSwitch ${status.switch}`);
+  const { datapathType = '' } = status;
+  writeLine(
+    datapathType === 'linux-bridge' || datapathType === 'macvlan'
+      ? `switch      ${datapathType}`
+      : `bridge      ${status.bridge} (datapath ${status.datapathId}), Open vSwitch ${status.switch}`,
+  );
   for (const problem of status.problems) writeLine(`problem     ${problem}`);
   const rows = status.attachments.map(({ endpoint, interface: port, netns, generation }) => [
     endpoint,
