@@ -4,10 +4,10 @@
  */
 import t, { type Test } from 'tap';
 import type { FabricMulticastState } from '../../controller/multicast/types.js';
-import { parseIpv4 } from '../../ofproto/index.js';
+import { parseIpv4, parseIpv6 } from '../../ofproto/index.js';
 import { type Capture, type Daemon, until } from '../../topologies/lab/index.js';
 import { igmpFrame, report } from '../multicast/reports.js';
-import { holds, macText, udpFrame } from '../support/frames.js';
+import { holds, icmpv6Frame, macText, udpFrame } from '../support/frames.js';
 import { addressOf, datapathIdOf, FabricLab, linkName, macOf } from './fabric-support.js';
 
 t.setTimeout(300_000);
@@ -24,6 +24,8 @@ const GROUP = '239.1.1.1';
 const GROUP6 = 'ff05::1:3';
 const FRAMES = 40;
 const BURST = 10;
+/** Of ICMPv6. */
+const ECHO_REQUEST = 128;
 
 /** Joins the groups that are its arguments on an interface, the first one, and stays until it is killed. */
 const RECEIVER = `
@@ -145,16 +147,27 @@ async function delivers(
   t: Test,
   what: string,
   to: readonly number[],
-  tags: readonly number[] = [],
+  { group = GROUP, tags = [] }: { readonly group?: string; readonly tags?: readonly number[] } = {},
 ): Promise<void> {
-  const filter = `${tags.length === 0 ? '' : 'vlan and '}udp and dst host ${GROUP}`;
-  const places = await watch(filter);
+  const isIpv6 = group.includes(':');
+  const places = await watch(`${tags.length === 0 ? '' : 'vlan and '}dst host ${group}`);
   const frame = (text: string): Uint8Array =>
-    udpFrame(
-      { source: macOf(1), destination: 0x01005e010101 },
-      { sourceIp: parseIpv4(addressOf(1)), destinationIp: parseIpv4(GROUP), text },
-      tags,
-    );
+    isIpv6
+      ? icmpv6Frame(
+          { source: macOf(1), destination: 0x333300010003 },
+          {
+            sourceIp: parseIpv6('fe80::1'),
+            destinationIp: parseIpv6(group),
+            type: ECHO_REQUEST,
+            body: new TextEncoder().encode(text),
+          },
+          tags,
+        )
+      : udpFrame(
+          { source: macOf(1), destination: 0x01005e010101 },
+          { sourceIp: parseIpv4(addressOf(1)), destinationIp: parseIpv4(group), text },
+          tags,
+        );
   const stations = to.map((number) => `e${number}`);
   const mark = `marked ${what}.`;
   for (let sent = BURST; sent <= FRAMES; sent += BURST) {
@@ -165,7 +178,7 @@ async function delivers(
     // Only the next when nothing of the one before is on its way: a busy machine drops frames of its own accord.
     await until('the frames', () => stations.every((name) => places.count(name, mark) >= sent), LONG);
   }
-  const links = await carrying(tags[0] ?? 0, GROUP);
+  const links = await carrying(tags[0] ?? 0, group);
   const counts = Object.fromEntries(
     [...fabric.stations.slice(1).map(({ name }) => name), ...LINKS.map(([a, b]) => linkName(a, b))].map(
       (place) => [place, places.count(place, mark)],
@@ -216,9 +229,11 @@ t.test('sockets join and leave by every version; copies go where they have', asy
   const both = [`0 ${GROUP} 2 IGMPv2`, `0 ${GROUP6} 2 MLDv1`, `0 ${GROUP} 3 IGMPv3`, `0 ${GROUP6} 3 MLDv2`];
   await knows(...both);
   await delivers(t, 'two', [2, 3]);
+  await delivers(t, 'two, IPv6', [2, 3], { group: GROUP6 });
   await second.stop('SIGKILL');
   await knows(`0 ${GROUP} 3 IGMPv3`, `0 ${GROUP6} 3 MLDv2`);
   await delivers(t, 'the other', [3]);
+  await delivers(t, 'the other, IPv6', [3], { group: GROUP6 });
   await third.stop('SIGKILL');
   await knows();
   const own = macOf(4);
@@ -239,7 +254,7 @@ t.test('a VLAN of its own, on its own tree', async (t) => {
   await says('to-exclude');
   await vlanKnown(vlan);
   await knows(`${vlan} ${GROUP} 3 IGMPv3`);
-  await delivers(t, 'tagged', [3], [vlan]);
+  await delivers(t, 'tagged', [3], { tags: [vlan] });
   await says('to-include');
   await knows();
 });
