@@ -8,6 +8,7 @@ import { conntrack } from './conntrack.js';
 import { flood } from './flood.js';
 import { multicast } from './multicast/index.js';
 import { membership } from './multicast/membership.js';
+import { names } from './names.js';
 import { neighbourDiscovery } from './neighbour-discovery.js';
 import { policy } from './policy/index.js';
 import { qos } from './qos/index.js';
@@ -32,4 +33,5 @@ export const apps: readonly App[] = [
   membership,
   multicast,
   softSwitch,
+  names,
 ];

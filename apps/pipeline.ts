@@ -68,7 +68,7 @@ export const pipeline = definePipelineWithTransition(TRANSITION, [
       'Gives the packet its network and origin, by port, VLAN tag, or VNI and tunnel source; takes the tag off.',
     match: [F.in_port, F.vlan_vid, F.tunnel_id, F.tun_src, F.tun_ipv6_src],
     set: [R.network, R.origin, R.remoteHost, R.treeColour, F.vlan_vid],
-    goto: ['source_mac'],
+    goto: ['source_mac', 'name_service'],
     miss: 'drop',
   },
   {
@@ -150,9 +150,18 @@ export const pipeline = definePipelineWithTransition(TRANSITION, [
     description:
       'Looks IP packets up among the connections of their network. Neighbour discovery and group membership pass untracked.',
     match: [R.origin, F.eth_type, F.ip_proto, F.icmpv6_type, F.ipv4_dst, F.ipv6_dst],
-    goto: ['membership', 'storm_control'],
+    goto: ['name_service', 'membership', 'storm_control'],
     resubmit: ['source_identity'],
     miss: { continue: 'storm_control' },
+  },
+  {
+    name: 'name_service',
+    stage: 'conntrack',
+    description:
+      'Questions of endpoints to the name server go to the agent of the host, and its answers back; neither is a connection.',
+    match: [R.origin, F.in_port, F.eth_type, F.ipv4_src, F.ipv4_dst, F.ip_proto, F.udp_dst, F.tcp_dst],
+    set: [F.eth_dst, F.ipv4_src, F.ipv4_dst],
+    miss: 'drop',
   },
   {
     name: 'source_identity',

@@ -11,7 +11,7 @@ export const EtherType = {
   lldp: 0x88cc,
 } as const;
 
-export const IpProtocol = { igmp: 2, udp: 17, icmpv6: 58, pim: 103, sctp: 132 } as const;
+export const IpProtocol = { igmp: 2, tcp: 6, udp: 17, icmpv6: 58, pim: 103, sctp: 132 } as const;
 
 /** Operations of ARP (RFC 826). */
 export const ArpOperation = { request: 1, reply: 2 } as const;
@@ -29,8 +29,14 @@ export const Icmpv6Type = {
   multicastListenerReportV2: 143,
 } as const;
 
-/** UDP ports of DHCP (RFC 2131) and DHCPv6 (RFC 8415). */
-export const UdpPort = { dhcpServer: 67, dhcpClient: 68, dhcpv6Client: 546, dhcpv6Server: 547 } as const;
+/** UDP ports of DNS (RFC 1035; TCP has the same), DHCP (RFC 2131) and DHCPv6 (RFC 8415). */
+export const UdpPort = {
+  domain: 53,
+  dhcpServer: 67,
+  dhcpClient: 68,
+  dhcpv6Client: 546,
+  dhcpv6Server: 547,
+} as const;
 
 /** 255.255.255.255 */
 export const IPV4_BROADCAST = 0xffffffff;

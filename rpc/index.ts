@@ -9,6 +9,7 @@ export * from './hub.js';
 export * from './methods.js';
 export * from './methods-tables.js';
 export * from './methods-networks.js';
+export * from './methods-names.js';
 export * from './peer.js';
 export * from './router.js';
 export * from './transports.js';

@@ -30,6 +30,7 @@ import { HubError } from './errors.js';
 import { answersOfMembers, Followers } from './followers.js';
 import { TableDeliveries } from './host-tables.js';
 import { Locations } from './locations.js';
+import { nameMethods } from './names.js';
 import { networkMethods } from './networks.js';
 import { requestEndpoint } from './requesting.js';
 import type { AgentHubOptions, HubEvent, HubHost, HubTurn } from './types.js';
@@ -195,7 +196,8 @@ export class AgentHub {
         const agent = this.#agentOf.get(peer);
         if (agent !== undefined) this.options.onTunnels?.(agent.identity.host, tunnels);
       });
-    return networkMethods(router, this.options.model, (call) => this.#agent(call).identity.host);
+    const hostOf = (call: Call): string => this.#agent(call).identity.host;
+    return nameMethods(networkMethods(router, this.options.model, hostOf), this.options.model, hostOf);
   }
 
   #onPeer(peer: Peer, remote: string): void {

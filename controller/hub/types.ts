@@ -12,6 +12,8 @@ export type HubModel = Pick<
   | 'detach'
   | 'mergeSnapshot'
   | 'endpoint'
+  | 'lookUpName'
+  | 'lookUpAddress'
   | 'endpointsOfHost'
   | 'requestNetwork'
   | 'releaseNetwork'

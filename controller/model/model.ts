@@ -6,6 +6,7 @@ import { TABLE_OF_KIND } from './apply/plan.js';
 import type { EndpointId, FactChange, NetworkId } from './facts.js';
 import { intentJsonSchema, type IntentObject, type Kind } from './intents.js';
 import { forgetLocations } from './locations.js';
+import { lookUpAddress, lookUpName } from './names.js';
 import { NetpluginDocuments } from './netplugin/index.js';
 import { parseIntents } from './parse.js';
 import { DEFAULTS } from './pools.js';
@@ -29,6 +30,7 @@ import type {
   Model as ModelInterface,
   ModelDefaults,
   ModelOptions,
+  NamedAddresses,
   NetworkDescription,
   NetworkRequest,
   NetworkUseParams,
@@ -169,6 +171,14 @@ export class Model implements ModelInterface {
     return this.#writer.run(
       () => endpointView(state, requestEndpoint(state, request), request.host) as EndpointView,
     );
+  }
+
+  lookUpName(asker: EndpointId, name: string, limit: number): NamedAddresses {
+    return lookUpName(this.#writer.state, asker, name, limit);
+  }
+
+  lookUpAddress(asker: EndpointId, address: string): NamedAddresses {
+    return lookUpAddress(this.#writer.state, asker, address);
   }
 
   attach(params: AttachParams): Promise<AttachResult> {

@@ -281,6 +281,13 @@ export interface EndpointView {
   readonly generation?: number;
 }
 
+/** What a name or an address means to an endpoint; as the result of `name.lookup` in rpc/methods-names.ts. */
+export interface NamedAddresses {
+  readonly exists: boolean;
+  readonly addresses: readonly string[];
+  readonly names: readonly string[];
+}
+
 export interface HostClaim {
   readonly host: string;
   /** One of this and `softSwitch`. */
@@ -520,6 +527,10 @@ export interface Model {
 
   /** Finds or allocates. Rejects with `network.unknown` while the network has not arrived. */
   requestEndpoint(request: EndpointRequestParams): Promise<EndpointView>;
+  /** What a name, without a domain, means to an endpoint; at most `limit` addresses. */
+  lookUpName(asker: EndpointId, name: string, limit: number): NamedAddresses;
+  /** Whose address it is to an endpoint. */
+  lookUpAddress(asker: EndpointId, address: string): NamedAddresses;
   attach(params: AttachParams): Promise<AttachResult>;
   detach(params: DetachParams): Promise<{ readonly detached: boolean }>;
   mergeSnapshot(snapshot: Snapshot): Promise<SnapshotResult>;

@@ -176,7 +176,7 @@ for (const encapsulation of ['vxlan', 'vlan'] as const) {
     for (const work of larger) t.strictSame(work, small);
     // The numbers that apps/README.md gives.
     const { attached, joined } = small!;
-    t.equal(attached.own, 18);
+    t.equal(attached.own, 19);
     t.equal(attached.shared, encapsulation === 'vxlan' ? 3 : 2);
     t.equal(attached.encoded, attached.own + attached.shared);
     t.equal(joined.own, attached.own + 1);

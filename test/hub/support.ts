@@ -1,8 +1,9 @@
 import type { Test } from 'tap';
 import { AgentHub, type AgentHubOptions, type HubEvent, HubError } from '../../controller/hub/index.js';
 import type { HubModel, HubSwitches, RefusedEntry, SwitchAnswer } from '../../controller/hub/types.js';
+import { formatIpv4 } from '../../controller/model/address.js';
 import type { EndpointFact, FactChange, HostFact, TableRow } from '../../controller/model/facts.js';
-import type { EndpointView } from '../../controller/model/types.js';
+import type { EndpointView, NamedAddresses } from '../../controller/model/types.js';
 import {
   type Address,
   AgentDetach,
@@ -46,6 +47,17 @@ export class FakeModel implements HubModel {
     };
     this.pending.delete(id);
     this.change(fact);
+  }
+
+  lookUpName(asker: string, name: string): NamedAddresses {
+    const [tenant, network] = asker.split('/');
+    const fact = this.endpoints.get(`${tenant}/${network}/${name}`);
+    const addresses = fact?.ipv4.map((address) => formatIpv4(address)) ?? [];
+    return { exists: fact !== undefined, addresses, names: [] };
+  }
+
+  lookUpAddress(): NamedAddresses {
+    return { exists: false, addresses: [], names: [] };
   }
 
   change(fact: EndpointFact): void {
