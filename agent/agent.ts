@@ -29,6 +29,7 @@ import { linkMtu } from './linux/links.js';
 import { watchLinks } from './linux/monitor.js';
 import { checkUplink, findUnderlay } from './linux/underlay.js';
 import { listenLocally, type LocalListener } from './local/listener.js';
+import { NAME_SERVER, NAME_SERVER_MAC, Names } from './names/index.js';
 import { LocalAttach, LocalDetach, LocalStatus, type LocalStatusResult } from './local/methods.js';
 import { HostQueues } from './queues.js';
 import { resolveOptions, type AgentOptions, type AgentSettings } from './options.js';
@@ -108,6 +109,7 @@ class RunningAgent implements Agent {
   private readonly registrationListeners = new Set<() => void>();
   private connections: ConnectionKeeper | undefined;
   private cni: RunningCni | undefined;
+  private readonly names: Names | undefined;
   private bridge: BridgeState | undefined;
   private problem = '';
   /** MTU of the underlay, bytes, until the next reconciliation. */
@@ -132,8 +134,10 @@ class RunningAgent implements Agent {
       bridge: settings.bridge,
       logger,
       mtuOf: (view) => this.mtuOf(view),
+      ...(settings.dns === undefined ? {} : { nameServer: NAME_SERVER }),
       needsChecksums: () => this.bridge === undefined || this.bridge.datapathType === 'netdev',
     });
+    this.names = this.makeNames();
     const { vtepIp, uplink, uplinkRate } = settings;
     this.queues = new HostQueues({
       driver,
@@ -164,6 +168,18 @@ class RunningAgent implements Agent {
         if (merged.peers !== undefined) await this.tunnels.set(merged.peers);
         this.catchUp();
       },
+    });
+  }
+
+  private makeNames(): Names | undefined {
+    const { dns, bridge, logger } = this.settings;
+    if (dns === undefined) return undefined;
+    return new Names({
+      settings: dns,
+      bridge,
+      endpointAt: (port) => this.driver.ports().find(({ number }) => number === port)?.record.endpoint,
+      lookUp: (question) => this.hub.lookUpName(question),
+      logger,
     });
   }
 
@@ -275,6 +291,7 @@ class RunningAgent implements Agent {
     clearTimeout(this.reconcileTimer);
     for (const end of this.ends) end();
     await this.cni?.close();
+    await this.names?.close();
     await this.connections?.close();
     await this.reconciling?.catch(() => {});
     await this.attachments.idle();
@@ -344,6 +361,7 @@ class RunningAgent implements Agent {
     return [
       ...(this.bridge?.problems ?? []),
       ...this.queues.problems,
+      ...(this.names?.problems ?? []),
       ...(this.problem === '' ? [] : [this.problem]),
     ];
   }
@@ -379,6 +397,7 @@ class RunningAgent implements Agent {
     }
     await this.attachments.reconcile();
     await this.queues.reconcile(this.bridge);
+    await this.names?.reconcile();
     this.problem = '';
   }
 
@@ -391,6 +410,7 @@ class RunningAgent implements Agent {
       controllers: openflow,
       datapath,
       peers: this.tunnels.peers,
+      ...(this.names === undefined ? {} : { hardwareAddress: NAME_SERVER_MAC }),
       ...(vtepIp === undefined ? {} : { vtepIp }),
       ...(uplink === undefined ? {} : { uplink }),
     };

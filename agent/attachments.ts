@@ -11,7 +11,7 @@ import type { SwitchDriver } from './drivers/driver.js';
 import { AgentError, messageOf } from './error.js';
 import type { HubSession, MergedAttachments } from './hub-session.js';
 import { KeyedQueue } from './keyed-queue.js';
-import { configureLeg, linkExists, setMtu, setUp } from './linux/links.js';
+import { configureLeg, type LegAddresses, linkExists, setMtu, setUp } from './linux/links.js';
 import type { LocalAttachParams, LocalAttachResult } from './local/methods.js';
 import type { Logger } from './logger.js';
 import { isLeg, samePlace, type AttachmentRecord } from './records.js';
@@ -26,6 +26,8 @@ export interface AttachmentsOptions {
   readonly logger: Logger;
   /** MTU of an endpoint's leg, bytes. */
   mtuOf(view: EndpointView): Promise<number>;
+  /** Address of the name server that is on every link; absent: there is none. */
+  readonly nameServer?: string;
   /** Whether legs must compute their checksums themselves (the userspace datapath). */
   needsChecksums(): boolean;
 }
@@ -118,7 +120,7 @@ export class Attachments {
     return this.queue.run(view.endpoint, async () => {
       const { namespace, innerInterface } = this.find(view.endpoint)?.[1] ?? {};
       if (namespace === undefined || innerInterface === undefined) return;
-      await configureLeg(namespace, innerInterface, legAddresses(view));
+      await configureLeg(namespace, innerInterface, legAddresses(view, this.options.nameServer));
     });
   }
 
@@ -219,7 +221,12 @@ export class Attachments {
       const { generation } = attached;
       if (reused) this.records.set(name, { ...record, generation });
       if (record.namespace !== undefined && record.innerInterface !== undefined) {
-        await configureLeg(record.namespace, record.innerInterface, legAddresses(attached.endpoint), !reused);
+        await configureLeg(
+          record.namespace,
+          record.innerInterface,
+          legAddresses(attached.endpoint, this.options.nameServer),
+          !reused,
+        );
       }
       await driver.addPort(name, { ...record, generation });
       this.records.set(name, { ...record, generation });
@@ -369,8 +376,13 @@ function recordOf(endpoint: string, params: LocalAttachParams, view: EndpointVie
   };
 }
 
-function legAddresses(view: EndpointView): { addresses: string[]; gateways: string[] } {
+function legAddresses(view: EndpointView, nameServer: string | undefined): LegAddresses {
   const present = (values: readonly (string | undefined)[]): string[] =>
     values.filter((value): value is string => value !== undefined);
-  return { addresses: present([view.ip, view.ip6]), gateways: present([view.gateway, view.gateway6]) };
+  return {
+    addresses: present([view.ip, view.ip6]),
+    gateways: present([view.gateway, view.gateway6]),
+    // Questions come from an IPv4 address.
+    onLink: view.ip === undefined ? [] : present([nameServer]),
+  };
 }

@@ -11,6 +11,7 @@ import {
   EndpointAttach,
   EndpointDetach,
   EndpointRequest,
+  NameLookup,
   PROTOCOL_VERSION,
   TUNNEL_INTERFACE,
   TunnelStates,
@@ -57,6 +58,7 @@ export interface Registration extends MergedAttachments {
 /** Of a request beyond what it waits for. */
 const REQUEST_DEADLINE_MS = 30_000;
 const DEREGISTER_DEADLINE_MS = 1_000;
+const LOOKUP_DEADLINE_MS = 2_000;
 
 export class HubSession {
   private readonly client: Client;
@@ -110,6 +112,11 @@ export class HubSession {
 
   detach(params: ParamsOf<typeof EndpointDetach>): Promise<ResultOf<typeof EndpointDetach>> {
     return this.call(EndpointDetach, params);
+  }
+
+  /** Soon or not at all: whoever asks over DNS does not wait long. */
+  lookUpName(params: ParamsOf<typeof NameLookup>): Promise<ResultOf<typeof NameLookup>> {
+    return this.call(NameLookup, params, { deadlineMs: LOOKUP_DEADLINE_MS });
   }
 
   /** Tell of the watched tunnels; whoever is not connected tells after registering. */

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { parseAddress, type Address } from '../rpc/index.js';
 import type { CniSettings } from './cni/index.js';
 import type { MacvlanMode } from './drivers/macvlan.js';
+import type { NameSettings } from './names/index.js';
 import { AgentError } from './error.js';
 import { silentLogger, type Logger } from './logger.js';
 import { parseRemote } from './ovsdb/index.js';
@@ -46,6 +47,10 @@ export interface AgentOptions {
   readonly installCni?: string | boolean;
   /** Network of that list, `TENANT/NETWORK` (default kubernetes/pods). */
   readonly cniNetwork?: string;
+  /** Answer the DNS questions of endpoints under this domain; `true`: weft.internal. Default: not at all. */
+  readonly dns?: string | boolean;
+  /** Resolvers for all other names, addresses separated by commas (default: those of the host). */
+  readonly dnsForward?: string;
   readonly logger?: Logger;
   /** SSH_CONNECTION of whoever starts the agent (default: from the environment). */
   readonly sshConnection?: string | undefined;
@@ -72,6 +77,7 @@ export interface AgentSettings {
   readonly socket: string | undefined;
   readonly stateFile: string;
   readonly cni: CniSettings | undefined;
+  readonly dns: NameSettings | undefined;
   readonly datapathId: string;
   readonly logger: Logger;
   readonly sshConnection: string | undefined;
@@ -79,6 +85,8 @@ export interface AgentSettings {
 
 const HUB_PORT = 9001;
 const OPENFLOW_PORT = 6653;
+/** Of the top-level domain for private use (ICANN, 2024). */
+const DEFAULT_DOMAIN = 'weft.internal';
 
 function invalid(path: string, message: string, fix: string): AgentError {
   return new AgentError('agent.option.invalid', `${path}: ${message}`, { path, fix });
@@ -154,6 +162,28 @@ function checkSwitch(
   }
 }
 
+function nameSettings({ dns, dnsForward, switch: kind = 'ovs' }: AgentOptions): NameSettings | undefined {
+  const upstreams = dnsForward
+    ?.split(',')
+    .map((text) => text.trim())
+    .filter((text) => text !== '');
+  for (const upstream of upstreams ?? []) {
+    if (isIP(upstream.replace(/#\d{1,5}$/, '')) === 0)
+      throw invalid('dnsForward', `'${upstream}' is no resolver`, 'give ADDRESS or ADDRESS#PORT');
+  }
+  if ((dns ?? false) === false) return undefined;
+  if (kind !== 'ovs')
+    throw invalid(
+      'dns',
+      `questions cannot be told apart with ${kind}`,
+      'leave --dns out, or use --switch ovs',
+    );
+  const domain = typeof dns === 'string' ? dns.replace(/^\.|\.$/g, '') : DEFAULT_DOMAIN;
+  if (!/^[a-z0-9-]{1,63}(\.[a-z0-9-]{1,63}){0,8}$/i.test(domain))
+    throw invalid('dns', `'${domain}' is no domain`, `give one like ${DEFAULT_DOMAIN}`);
+  return { domain, ...(upstreams === undefined ? {} : { upstreams }) };
+}
+
 /** @throws AgentError `agent.option.invalid` */
 export function resolveOptions(options: AgentOptions): AgentSettings {
   const { hostLabel, bridge = 'br-int', vtepIp, uplink, uplinkRate, datapath = 'auto' } = options;
@@ -218,6 +248,7 @@ export function resolveOptions(options: AgentOptions): AgentSettings {
     socket: options.socket === false ? undefined : (options.socket ?? '/run/weft/agent.sock'),
     stateFile: join(options.stateDirectory ?? '/var/lib/weft/agent', `${bridge}.json`),
     cni: cniSettings(options),
+    dns: nameSettings(options),
     datapathId: datapathIdOf(hostLabel),
     logger: options.logger ?? silentLogger,
     sshConnection: 'sshConnection' in options ? options.sshConnection : process.env['SSH_CONNECTION'],

@@ -2,11 +2,11 @@
  * Questions to the name server, from the endpoints of a host to the agent of the same host and back. Every network has the name server at
  * the same link-local address, so nothing is allocated for it and an endpoint needs no route but one to its own link.
  *
- *     endpoint ── 169.254.53.53:53 ──► name_service ── from 198.18.<port> ──► LOCAL port: the agent
- *     endpoint ◄── from 169.254.53.53 ── name_service ◄── to 198.18.<port> ── LOCAL port
+ *     endpoint ── 169.254.53.53:53 ──► name_service ── from 198.19.<port> ──► LOCAL port: the agent
+ *     endpoint ◄── from 169.254.53.53 ── name_service ◄── to 198.19.<port> ── LOCAL port
  *
  * Endpoints of different tenants may have one address. So the agent is told the port instead, as a source address: the port's number is the
- * lower half of an address in 198.18.0.0/16 (of the block for tests of devices, RFC 2544 section C.2.2, which no network routes). Source
+ * lower half of an address in 198.19.0.0/16 (of the block for tests of devices, RFC 2544 section C.2.2, which no network routes). Source
  * addresses have been checked before. It is no connection, and policy has no say in it, as it has none in ARP.
  */
 import type { App, EntryContext } from '../controller/datapath/app.js';
@@ -21,8 +21,8 @@ import { ArpOperation, IpProtocol, UdpPort } from './protocols.js';
 export const NAME_SERVER = 0xa9fe3535;
 /** Of the name server in every network, and of the LOCAL port of bridges whose agents answer: locally administered, made of the address. */
 export const NAME_SERVER_MAC = 0x0257a9fe3535;
-/** 198.18.0.0: with the number of an endpoint's port, the address that the agent sees the endpoint under. */
-export const ASKER_PREFIX = 0xc6120000;
+/** 198.19.0.0: with the number of an endpoint's port, the address that the agent sees the endpoint under. */
+export const ASKER_PREFIX = 0xc6130000;
 
 /** UDP and TCP (RFC 7766) to the port of the name server. */
 const questions: readonly Match[] = [

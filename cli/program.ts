@@ -360,6 +360,11 @@ export function buildProgram(end: (exit: Exit) => void): Program {
       'serve CNI, and install its plugin and a network list below DIR (default: /)',
     )
     .option('--cni-network <TENANT/NETWORK>', 'network of that list (default: kubernetes/pods)')
+    .option(
+      '--dns [DOMAIN]',
+      'answer the DNS questions of endpoints, at 169.254.53.53: their own names under DOMAIN (default: weft.internal), the rest by the resolvers of the host',
+    )
+    .option('--dns-forward <ADDR[,ADDR]>', 'resolvers for the rest, ADDRESS or ADDRESS#PORT')
     .option('--log-level <LEVEL>', 'trace, debug, info (default), warn, error, fatal or silent')
     .action(async ({ state, ...options }) => {
       const { agent } = await agents();

@@ -19,6 +19,8 @@ export interface BridgeSettings {
   readonly vtepIp?: string;
   /** Interface that becomes the VLAN uplink; absent: none. */
   readonly uplink?: string;
+  /** MAC address of the bridge's own port; absent: left to the switch. */
+  readonly hardwareAddress?: string;
   /** Hosts whose tunnels are watched; without `vtepIp` none is. */
   readonly peers: readonly TunnelPeer[];
   /** `auto`: the kernel datapath where the kernel has one, the userspace datapath else. */
@@ -45,6 +47,8 @@ export type DriverState = 'connecting' | 'ready' | 'closed';
 /** A port of the bridge that carries an endpoint, as the switch remembers it. */
 export interface AttachedPort {
   readonly interface: string;
+  /** OpenFlow port number, where the switch has told one. */
+  readonly number?: number;
   readonly record: AttachmentRecord;
 }
 

@@ -153,7 +153,8 @@ export class OvsDriver implements SwitchDriver {
     if (bridge === undefined) return [];
     return this.interfacesOf(bridge.row).flatMap(({ row }) => {
       const record = decodeRecord(row.external_ids);
-      return record === undefined ? [] : [{ interface: row.name, record }];
+      const number = row.ofport === undefined || row.ofport < 0 ? {} : { number: row.ofport };
+      return record === undefined ? [] : [{ interface: row.name, ...number, record }];
     });
   }
 
@@ -250,9 +251,12 @@ export class OvsDriver implements SwitchDriver {
       datapath_type: datapathType === 'system' && row?.datapath_type === '' ? '' : datapathType,
       fail_mode: 'secure',
       protocols: ['OpenFlow13'],
-      other_config: new Map(row?.other_config)
-        .set('disable-in-band', 'true')
-        .set('datapath-id', settings.datapathId),
+      other_config: new Map([
+        ...(row?.other_config ?? []),
+        ['disable-in-band', 'true'],
+        ['datapath-id', settings.datapathId],
+        ...(settings.hardwareAddress === undefined ? [] : [['hwaddr', settings.hardwareAddress] as const]),
+      ]),
       external_ids: new Map(row?.external_ids).set(HOST_KEY, settings.hostLabel),
     };
     const added = ports.flatMap((port) => port.operations);

@@ -3,7 +3,7 @@
  *
  * Links that the agent makes carry an alias `weft:<owner>:<endpoint>`, so that what a crash left half made is found again.
  */
-import { existsSync } from 'node:fs';
+import { existsSync, writeFileSync } from 'node:fs';
 import { AgentError } from '../error.js';
 import { command, runCommand, type CommandResult } from './command.js';
 
@@ -32,6 +32,8 @@ export interface Leg {
 export interface LegAddresses {
   readonly addresses: readonly string[];
   readonly gateways: readonly string[];
+  /** IPv4 addresses outside of the subnet that are on the leg's link all the same. */
+  readonly onLink?: readonly string[];
 }
 
 const inside = (namespace: string, argv: readonly string[]): string[] => [
@@ -110,6 +112,7 @@ export async function createLeg(leg: Leg): Promise<void> {
     if (added.exitCode !== 0) {
       throw new AgentError('agent.command.failed', `making ${hostInterface}: ${added.stderr.trim()}`);
     }
+    silence(hostInterface);
     if (leg.checksums) {
       const argv = ['ethtool', '-K', innerInterface, 'tx', 'off'];
       await command(namespace === undefined ? argv : inside(namespace, argv));
@@ -121,13 +124,25 @@ export async function createLeg(leg: Leg): Promise<void> {
 }
 
 /**
+ * The kernel sees what comes by a port of the userspace datapath as well. It would answer ARP requests there for every address that the host
+ * has, the name server's among them, before the switch does (`arp_ignore`, kernel's ip-sysctl).
+ */
+function silence(hostInterface: string): void {
+  try {
+    writeFileSync(`/proc/sys/net/ipv4/conf/${hostInterface}/arp_ignore`, '8');
+  } catch {
+    // Where /proc/sys is read-only (a container without privileges) the host goes on answering for what is its own.
+  }
+}
+
+/**
  * Give the leg its addresses, bring it up and route through it. Repeating it is no error; addresses that are not named go. `fresh`: the
  * leg has just been made and has no addresses yet.
  */
 export async function configureLeg(
   namespace: string,
   innerInterface: string,
-  { addresses, gateways }: LegAddresses,
+  { addresses, gateways, onLink = [] }: LegAddresses,
   fresh = false,
 ): Promise<void> {
   const present = fresh ? [] : await legAddressesNow(namespace, innerInterface);
@@ -143,6 +158,15 @@ export async function configureLeg(
   ];
   await command(inside(namespace, ['ip', '-batch', '-']), `${lines.join('\n')}\n`);
   for (const gateway of gateways) await routeDefault(namespace, innerInterface, gateway);
+  for (const address of onLink) await routeOnLink(namespace, innerInterface, address);
+}
+
+/** A second leg does not take the route from the first. */
+async function routeOnLink(namespace: string, innerInterface: string, address: string): Promise<void> {
+  const argv = ['ip', 'route', 'add', `${address}/32`, 'dev', innerInterface, 'scope', 'link'];
+  const { exitCode, stderr } = await runCommand(inside(namespace, argv));
+  if (exitCode !== 0 && !stderr.includes('File exists'))
+    throw new AgentError('agent.command.failed', `${argv.join(' ')}: ${stderr.trim()}`);
 }
 
 async function legAddressesNow(namespace: string, innerInterface: string): Promise<readonly string[]> {
