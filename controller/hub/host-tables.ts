@@ -144,6 +144,8 @@ class Delivery {
     setImmediate(() => {
       void this.#sendWhileDirty().finally(() => {
         this.#running = false;
+        // Something may have come between the last look and here.
+        if (this.#dirty) this.#run();
       });
     });
   }
