@@ -402,7 +402,7 @@ class RunningAgent implements Agent {
   }
 
   private bridgeSettings(): BridgeSettings {
-    const { bridge, hostLabel, datapathId, openflow, vtepIp, uplink, datapath } = this.settings;
+    const { bridge, hostLabel, datapathId, openflow, vtepIp, uplink, datapath, hwOffload } = this.settings;
     return {
       bridge,
       hostLabel,
@@ -413,6 +413,7 @@ class RunningAgent implements Agent {
       ...(this.names === undefined ? {} : { hardwareAddress: NAME_SERVER_MAC }),
       ...(vtepIp === undefined ? {} : { vtepIp }),
       ...(uplink === undefined ? {} : { uplink }),
+      ...(hwOffload === undefined ? {} : { hwOffload }),
     };
   }
 

@@ -37,6 +37,8 @@ export interface AgentOptions {
   readonly ovsdb?: string;
   /** Datapath of a new bridge (default auto). */
   readonly datapath?: 'auto' | 'netdev' | 'system';
+  /** Whether Open vSwitch gives flows to network cards that can take them (default: as it is configured). */
+  readonly hwOffload?: 'on' | 'off';
   /** Unix socket for local requests (default /run/weft/agent.sock); `false`: none. */
   readonly socket?: string | false;
   /** Folder of the state file (default /var/lib/weft/agent). */
@@ -67,6 +69,7 @@ export interface AgentSettings {
   readonly switch: SwitchKind;
   readonly macvlanMode: MacvlanMode;
   readonly untaggedVlan: number | undefined;
+  readonly hwOffload: boolean | undefined;
   readonly bridge: string;
   readonly vtepIp: string | undefined;
   readonly uplink: string | undefined;
@@ -206,6 +209,8 @@ export function resolveOptions(options: AgentOptions): AgentSettings {
   }
   const { switch: kind = 'ovs', macvlanMode = 'bridge', untaggedVlan } = options;
   checkSwitch(kind, macvlanMode, untaggedVlan, uplink);
+  if (options.hwOffload !== undefined && kind !== 'ovs')
+    throw invalid('hwOffload', `is of Open vSwitch, and the switch is ${kind}`, 'leave it out');
   if (uplink === bridge)
     throw invalid('uplink', 'is the bridge itself', 'name a network interface of the host');
   if (uplinkRate !== undefined && !(Number.isSafeInteger(uplinkRate) && uplinkRate > 0)) {
@@ -238,6 +243,7 @@ export function resolveOptions(options: AgentOptions): AgentSettings {
     switch: kind,
     macvlanMode,
     untaggedVlan,
+    hwOffload: options.hwOffload === undefined ? undefined : options.hwOffload === 'on',
     bridge,
     vtepIp,
     uplink,

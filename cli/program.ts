@@ -352,6 +352,12 @@ export function buildProgram(end: (exit: Exit) => void): Program {
         'system',
       ]),
     )
+    .addOption(
+      new Option(
+        '--hw-offload <ON>',
+        'whether Open vSwitch gives flows to network cards that can take them (default: as it is configured)',
+      ).choices(['on', 'off']),
+    )
     .option('--socket <PATH>', 'unix socket for requests of this host (default: /run/weft/agent.sock)')
     .option('--state <DIR>', 'state directory (default: /var/lib/weft/agent)')
     .option('--cni [PATH]', 'serve CNI at a unix socket (default: /run/weft/cni.sock)')

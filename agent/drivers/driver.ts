@@ -25,6 +25,8 @@ export interface BridgeSettings {
   readonly peers: readonly TunnelPeer[];
   /** `auto`: the kernel datapath where the kernel has one, the userspace datapath else. */
   readonly datapath: 'auto' | 'netdev' | 'system';
+  /** Whether flows go into network cards that can take them; absent: as it is. */
+  readonly hwOffload?: boolean;
 }
 
 export interface BridgeState {

@@ -10,6 +10,7 @@ export const OpenVSwitch = defineTable('Open_vSwitch', {
   next_cfg: 'integer',
   cur_cfg: 'integer',
   datapath_types: 'strings',
+  other_config: 'map',
 });
 
 export const Bridge = defineTable('Bridge', {

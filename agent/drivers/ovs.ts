@@ -35,6 +35,7 @@ import {
   TABLES,
 } from './ovs-schema.js';
 import { vethLegs } from './legs.js';
+import { OvsOffload } from './ovs-offload.js';
 import { OvsQueues } from './ovs-queues.js';
 import {
   type InfrastructurePort,
@@ -67,11 +68,13 @@ export class OvsDriver implements SwitchDriver {
   readonly legs = vethLegs;
   private readonly client: ovsdb.OvsdbClient;
   private readonly queues: OvsQueues;
+  private readonly offload: OvsOffload;
   private readonly applyTimeoutMs: number;
 
   constructor(private readonly options: OvsDriverOptions) {
     this.applyTimeoutMs = options.applyTimeoutMs ?? 10_000;
     this.client = new ovsdb.OvsdbClient({ remote: options.ovsdb, tables: TABLES, logger: options.logger });
+    this.offload = new OvsOffload(this.client);
     this.queues = new OvsQueues(this.client, (operations, why) => this.apply(operations, why));
   }
 
@@ -127,7 +130,9 @@ export class OvsDriver implements SwitchDriver {
     if (found !== undefined) this.refuseForeign(found.row, settings);
     const datapathType = await this.chooseDatapath(settings.datapath, found?.row);
     const wanted = infrastructurePorts(settings);
+    const offload = this.offload.operations(settings);
     const operations = [
+      ...offload,
       ...this.bridgeOperations(found, settings, datapathType, this.newPorts(found?.row, wanted)),
       ...(found === undefined ? [] : this.changedPorts(found, wanted)),
     ];
@@ -141,7 +146,11 @@ export class OvsDriver implements SwitchDriver {
       });
     }
     for (const port of wanted) await this.usable(port.name);
-    return { datapathType, problems: await this.tunnelProblems(settings, datapathType) };
+    const problems = [
+      ...(await this.tunnelProblems(settings, datapathType)),
+      ...this.offload.problems(settings, datapathType),
+    ];
+    return { datapathType, problems };
   }
 
   ensureQueues(queues: QueueSettings): Promise<readonly string[]> {

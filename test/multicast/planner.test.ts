@@ -461,3 +461,21 @@ t.test('nothing is left running when the planner is closed', async (t) => {
   await rig.turn();
   t.strictSame(rig.writes, []);
 });
+
+t.test(
+  'where a host without OpenFlow is a member senders replicate, and a tree ends when one comes',
+  async (t) => {
+    const rig = new PlannerRig(20);
+    rig.join(...range(1, 12));
+    await rig.quiet();
+    t.equal(shape(rig.fact), '1 sending 1');
+    const { datapathId: _, ...soft } = hostFact(15);
+    rig.setHost(15, { ...soft, softSwitch: 'linux-bridge' });
+    rig.join(15);
+    await rig.quiet();
+    t.equal(shape(rig.fact), 'none');
+    rig.leave(15);
+    await rig.quiet();
+    t.strictSame(treeMembers(rig.fact), range(1, 12), 'and there is one again when it has left');
+  },
+);

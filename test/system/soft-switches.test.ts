@@ -42,7 +42,7 @@ async function withoutOvs(host: LabHost): Promise<void> {
 await Promise.all([withoutOvs(linux), withoutOvs(mac)]);
 
 const OPTIONS: Readonly<Record<string, Readonly<Record<string, unknown>>>> = {
-  h1: { vtepIp: ovs.vtepIp, uplink: ovs.uplink },
+  h1: { vtepIp: ovs.vtepIp, uplink: ovs.uplink, hwOffload: 'on' },
   h2: { vtepIp: linux.vtepIp, switch: 'linux-bridge' },
   h3: { uplink: mac.uplink, switch: 'macvlan', macvlanMode: 'bridge', untaggedVlan: 12 },
 };
@@ -255,4 +255,11 @@ await t.test('macvlan: endpoints of one uplink, and no more', async (t) => {
 
 await t.test('a VLAN network is refused by Linux bridges', async (t) => {
   await t.rejects(attach(linux, 'vlan', { network: 'local' }), { message: /VLAN network/ });
+});
+
+await t.test('hardware offload of Open vSwitch is configured', async (t) => {
+  const configured = await ovs.vsctl('get', 'Open_vSwitch', '.', 'other_config:hw-offload');
+  t.equal(configured.trim().replaceAll('"', ''), 'true');
+  const { problems } = await agentOf(ovs).call(LocalStatus, {});
+  t.match(problems.join('\n'), /restarted/, 'and who looks is told what is missing');
 });
