@@ -251,6 +251,14 @@ await t.test('macvlan: endpoints of one uplink, and no more', async (t) => {
   await until('the agent', () => isUp('h3'), 20_000);
   t.ok(await reaches(p, q.ip), 'a restart of the agent leaves them');
   t.equal((await agentOf(mac).call(LocalStatus, {})).attachments.length, 2);
+  const servers = { kind: 'Group', tenant: 'acme', name: 'servers', policies: ['closed'] };
+  await controller.request('POST', '/v1/apply', [{ ...servers, endpoints: ['local/p'] }]);
+  await until('one that policy comes to is closed', async () => !(await reaches(q, p.ip)), 15_000);
+  const said = async (): Promise<boolean> =>
+    /acme\/local\/p: it is judged by policies/.test(
+      (await agentOf(mac).call(LocalStatus, {})).problems.join(),
+    );
+  await until('the agent to say why', said, 20_000);
 });
 
 await t.test('a VLAN network is refused by Linux bridges', async (t) => {
