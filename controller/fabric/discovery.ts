@@ -50,6 +50,8 @@ export class Discovery {
   readonly #ready = new Set<DatapathId>();
   /** Switches that were away when a port that was linked to them went down, by key of the port. */
   readonly #awaited = new Map<string, DatapathId>();
+  /** Switches that are remembered as connected, and have not been ready since. */
+  readonly #returning = new Set<DatapathId>();
   #restoring = false;
 
   constructor(options: DiscoveryOptions) {
@@ -93,6 +95,7 @@ export class Discovery {
    */
   restore(): void {
     const { clock, memory, settings } = this.#options;
+    for (const { datapathId, away } of memory.switches()) if (!away) this.#returning.add(datapathId);
     for (const [key, datapathId] of memory.awaited()) this.#awaited.set(key, datapathId);
     const records = new Map(
       [...memory.ports()].map((record) => [portKey(record.datapathId, record.port), record]),
@@ -143,6 +146,15 @@ export class Discovery {
       this.#schedule.begin(port);
     }
     this.#notAwaited(datapathId);
+    this.notReturning(datapathId);
+  }
+
+  /** A switch that is remembered is back, or is not waited for any more. */
+  notReturning(datapathId: DatapathId): void {
+    if (!this.#returning.delete(datapathId) || this.#returning.size > 0) return;
+    for (const ports of this.#switches.values()) {
+      this.#anew([...ports.values()].filter(({ role }) => role === 'unknown'));
+    }
   }
 
   /** The switch has no connection. It forwards on as it was told, so what is known of it stays. */
@@ -157,6 +169,7 @@ export class Discovery {
     for (const { port } of this.ports(datapathId)) this.portDown(datapathId, port);
     this.#switches.delete(datapathId);
     this.#notAwaited(datapathId);
+    this.notReturning(datapathId);
   }
 
   /** A frame of the LLDP EtherType has come in at a port. */
@@ -307,7 +320,11 @@ export class Discovery {
   }
 
   #circumstances(): Circumstances {
-    return { now: this.#options.clock.now(), awaited: ({ key }) => this.#awaited.get(key) };
+    return {
+      now: this.#options.clock.now(),
+      awaited: ({ key }) => this.#awaited.get(key),
+      returning: this.#returning.size > 0,
+    };
   }
 
   #add({ datapathId, port, name, hardwareAddress }: NewPort): FabricPort {

@@ -236,6 +236,7 @@ export class FabricService {
 
   #stayedAway(datapathId: DatapathId): void {
     this.#switches.stayedAway(datapathId);
+    this.#discovery.notReturning(datapathId);
     this.#options.onStayedAway?.(datapathId);
     this.#forgetLater(datapathId);
   }

@@ -26,7 +26,7 @@ const reachOf = ({ neighbour }: Hearing) => (neighbour === undefined ? 'segment'
 export function judgeRemembered(
   ports: ReadonlyMap<string, FabricPort>,
   records: ReadonlyMap<string, RememberedPort>,
-  circumstances: Circumstances,
+  circumstances: Omit<Circumstances, 'returning'>,
 ): ReadonlyMap<FabricPort, Verdict> {
   const { now } = circumstances;
   for (const [key, port] of ports) {
@@ -46,7 +46,7 @@ export function judgeRemembered(
     if (seen.has(port)) continue;
     const segment = segmentOf(port);
     for (const member of segment) seen.add(member);
-    const verdicts = rolesOf(segment, circumstances);
+    const verdicts = rolesOf(segment, { ...circumstances, returning: false });
     const fit = segment.every((member, index) => records.get(member.key)?.role === verdicts[index]?.role);
     for (const [index, member] of segment.entries()) {
       const verdict = verdicts[index];

@@ -15,6 +15,8 @@ export interface Circumstances {
   readonly now: number;
   /** The switch at the other end of a port when it was last up, if that switch is away: it may still forward to it. */
   readonly awaited: (port: FabricPort) => DatapathId | undefined;
+  /** Switches that are remembered are still to come back, and may have ports open that lead here by now. */
+  readonly returning: boolean;
 }
 
 /** All ports that this one hears or that hear it, and so on. */
@@ -47,11 +49,13 @@ export function rolesOf(segment: readonly FabricPort[], circumstances: Circumsta
   return shared(segment, circumstances);
 }
 
-function alone(port: FabricPort, { now, awaited }: Circumstances): Verdict {
+function alone(port: FabricPort, circumstances: Circumstances): Verdict {
+  const { now, awaited, returning } = circumstances;
   const neighbour = awaited(port);
   if (neighbour !== undefined) return unknown(`its neighbour, switch ${neighbour}, is away`);
   if (!port.settled) return unknown('probes may still be answered');
   if (now < port.quietUntil) return unknown('its neighbour is not heard any more');
+  if (returning && port.role !== 'edge') return unknown(RETURNING);
   return { role: 'edge', reason: 'nobody answers probes' };
 }
 
@@ -73,7 +77,7 @@ function pair(
   return [link(second), link(first)];
 }
 
-function shared(segment: readonly FabricPort[], { now }: Circumstances): readonly Verdict[] {
+function shared(segment: readonly FabricPort[], { now, returning }: Circumstances): readonly Verdict[] {
   const doubtful = segment.some((port) => [...port.hears.values()].some((hearing) => hearing.doubtful));
   if (doubtful || segment.some((port) => !port.settled)) {
     return segment.map(() => unknown('who is there is changing'));
@@ -88,8 +92,11 @@ function shared(segment: readonly FabricPort[], { now }: Circumstances): readonl
       };
     }
     if (now < port.quietUntil) return unknown('its neighbour is not heard any more');
+    if (returning && port.role !== 'edge') return unknown(RETURNING);
     return { role: 'edge', reason: `in use for a segment with ${segment.length} ports of the fabric` };
   });
 }
+
+const RETURNING = 'switches that were there before the controller started are still to come back';
 
 const unknown = (reason: string): Verdict => ({ role: 'unknown', reason });

@@ -68,7 +68,7 @@ const settled = async () => {
 };
 
 /** An input that shows what is written at once. */
-class Facts<V> extends Map<string, V> {
+export class Facts<V> extends Map<string, V> {
   /** Writes and deletions. */
   changes = 0;
 
@@ -127,7 +127,12 @@ export class SimulatedFabric {
   readonly reinjected: PacketOut[] = [];
   probesSent = 0;
 
-  constructor(settings: Partial<FabricSettings> = {}, options: Partial<FabricServiceOptions> = {}) {
+  constructor(
+    settings: Partial<FabricSettings> = {},
+    options:
+      | Partial<FabricServiceOptions>
+      | ((fabric: SimulatedFabric) => Partial<FabricServiceOptions>) = {},
+  ) {
     this.service = new FabricService({
       facts: {
         hosts: this.facts.hosts.asInput(),
@@ -144,13 +149,17 @@ export class SimulatedFabric {
       onEvent: (event) => this.events.push(event),
       settings,
       clock: this.clock,
-      ...options,
+      ...(typeof options === 'function' ? options(this) : options),
     });
   }
 
   /** A switch connects with ports 1 to `ports`, all up. */
-  connect(number: number, ports: number): SimulatedSession {
-    const session = new SimulatedSession(this, dpid(number), ports);
+  connect(
+    number: number,
+    ports: number,
+    nameOf: (port: number) => string | undefined = () => undefined,
+  ): SimulatedSession {
+    const session = new SimulatedSession(this, dpid(number), ports, nameOf);
     this.sessions.set(session.datapathId, session);
     this.service.sessionUp(session.asSession());
     return session;
@@ -237,6 +246,7 @@ export class SimulatedSession {
     readonly fabric: SimulatedFabric,
     readonly datapathId: string,
     ports: number,
+    private readonly nameOf: (port: number) => string | undefined,
   ) {
     for (let port = 1; port <= ports; port++) {
       this.up.add(port);
@@ -288,7 +298,7 @@ export class SimulatedSession {
     return {
       portNo,
       hardwareAddress: 0x0200_0000_0000 + portNo,
-      name: `p${portNo}`,
+      name: this.nameOf(portNo) ?? `p${portNo}`,
       config: 0,
       state: this.up.has(portNo) ? PortState.LIVE : PortState.LINK_DOWN,
       current: 0,

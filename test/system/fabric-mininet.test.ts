@@ -83,10 +83,10 @@ t.test('fabrics in mininet', async (t) => {
     }
     const said = checked(t, await result);
     // The goal of 100 ms is for a quiet machine; this one may be busy with anything.
-    // A controller that starts anew closes ports until it has probed them (docs/fabric.md).
-    for (const what of ['failedLink', 'repairedLink', 'killedSwitch', 'restartedController']) {
+    for (const what of ['failedLink', 'repairedLink', 'killedSwitch']) {
       t.ok(Number(said[what]) * Number(said['intervalMs']) < 1_000, `${what}: ${said[what]} lost`);
     }
+    t.equal(said['restartedController'], 0, 'nothing is lost while the controller is killed and starts again');
     t.equal(said['restartedSwitch'], true, 'a switch that comes back is made part of it again');
   });
 });
