@@ -40,6 +40,10 @@ export function octet(value: string): number {
   return wholeNumber(value, 255);
 }
 
+export function vlanId(value: string): number {
+  return wholeNumber(value, 4095);
+}
+
 export interface IcmpMessage {
   readonly type: number;
   readonly code: number;

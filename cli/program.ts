@@ -15,6 +15,7 @@ import {
   portNumber,
   positiveInteger,
   positiveNumber,
+  vlanId,
 } from './options.js';
 import { version } from './version.js';
 
@@ -204,11 +205,14 @@ export function buildProgram(end: (exit: Exit) => void): Program {
   program
     .command('trace')
     .description('say what would become of a packet and its answer, by the entries that the switches hold')
-    .requiredOption(
+    .option(
       '--from <PARTY>',
-      'TENANT/NETWORK/ENDPOINT, or an address in the network of the other side',
+      'TENANT/NETWORK/ENDPOINT, or an address in the network of the other side; through the fabric: MAC or IP address of a station',
     )
-    .requiredOption('--to <PARTY>', 'as --from')
+    .requiredOption('--to <PARTY>', 'as --from; or the address of a group')
+    .addOption(new Option('--vlan <ID>', 'through the fabric: in this VLAN; 0: untagged').argParser(vlanId))
+    .option('--switch <DATAPATH>', 'through the fabric: from a port of this switch')
+    .addOption(new Option('--in-port <PORT>', 'number of that port').argParser(positiveInteger))
     .addOption(new Option('--tcp <PORT>', 'TCP to this port').argParser(portNumber))
     .addOption(new Option('--udp <PORT>', 'UDP to this port').argParser(portNumber))
     .addOption(new Option('--sctp <PORT>', 'SCTP to this port').argParser(portNumber))

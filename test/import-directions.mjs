@@ -86,6 +86,7 @@ const rooms = {
       'controller/config',
       'controller/log.ts',
       'controller/trace/report.ts',
+      'controller/trace/fabric/report.ts',
       'controller/metrics.ts',
       'controller/punt/types.ts',
       'controller/multicast/types.ts',

@@ -1,20 +1,19 @@
 /** `weft trace`. */
-import type {
-  TraceLeg,
-  TraceReport,
-  TraceRequest,
-  TraceStep,
-  TraceVisit,
-} from '../../controller/trace/report.js';
+import type { TraceLeg, TraceReport, TraceRequest, TraceVisit } from '../../controller/trace/report.js';
 import type { Client } from '../client.js';
 import { CommandError, Exit } from '../exit.js';
 import { readIntentFiles } from '../intent-files.js';
 import type { IcmpMessage } from '../options.js';
-import { plural, writeJson, writeLine } from '../output.js';
+import { writeJson, writeLine } from '../output.js';
+import { writeDifferences, writeSteps } from '../trace-text.js';
 
 export interface TraceOptions {
-  readonly from: string;
+  readonly from?: string | undefined;
   readonly to: string;
+  /** Of a frame through the fabric: its VLAN id, and where it comes in. */
+  readonly vlan?: number | undefined;
+  readonly switch?: string | undefined;
+  readonly inPort?: number | undefined;
   readonly tcp?: number | undefined;
   readonly udp?: number | undefined;
   readonly sctp?: number | undefined;
@@ -33,6 +32,7 @@ export interface TraceOptions {
 const ANSWER_TIMEOUT_MS = 60_000;
 
 export async function trace(client: Client, options: TraceOptions): Promise<Exit> {
+  if (isThroughFabric(options)) return await throughFabric(client, options);
   const files = await readIntentFiles(options.file);
   const answer = await client.get<TraceReport>('/v1/trace', {
     query: { ...requestOf(options) },
@@ -44,17 +44,61 @@ export async function trace(client: Client, options: TraceOptions): Promise<Exit
   return report.outcome === 'allowed' ? Exit.ok : Exit.notAllowed;
 }
 
+/** Names of endpoints have slashes, and a packet of the overlay has one for its sender or its receiver. */
+function isThroughFabric({ from, to, vlan, switch: name, inPort }: TraceOptions): boolean {
+  if ((vlan ?? name ?? inPort) !== undefined) return true;
+  return from?.includes('/') !== true && !to.includes('/');
+}
+
+async function throughFabric(client: Client, options: TraceOptions): Promise<Exit> {
+  const { from, to, vlan, switch: name, inPort, all, json } = options;
+  const misplaced = Object.keys(askedProtocols(options));
+  if (options.sourcePort !== undefined) misplaced.push('source-port');
+  if (options.ipv6) misplaced.push('ipv6');
+  if (options.file.length > 0) misplaced.push('file');
+  if (misplaced.length > 0) {
+    throw new CommandError(
+      Exit.usage,
+      `--${misplaced.join(', --')}: the fabric asks for addresses and VLANs only\n  fix: leave it out, or name an endpoint: TENANT/NETWORK/ENDPOINT`,
+    );
+  }
+  if (from === undefined && (name === undefined || inPort === undefined)) throw missingSender();
+  const { traceFabric } = await import('./trace-fabric.js');
+  return await traceFabric(client, {
+    ...(from === undefined ? {} : { from }),
+    to,
+    ...(vlan === undefined ? {} : { vlan }),
+    ...(name === undefined ? {} : { switch: name }),
+    ...(inPort === undefined ? {} : { inPort }),
+    all,
+    json,
+  });
+}
+
+function missingSender(): CommandError {
+  return new CommandError(
+    Exit.usage,
+    'who sends is not said\n  fix: --from; or --switch and --in-port, of a switch of the fabric',
+  );
+}
+
+function askedProtocols({ tcp, udp, sctp, icmp, protocol }: TraceOptions): Readonly<Record<string, unknown>> {
+  const asked = Object.entries({ tcp, udp, sctp, icmp, protocol });
+  return Object.fromEntries(asked.filter(([, value]) => value !== undefined));
+}
+
 function requestOf(options: TraceOptions): TraceRequest {
   const { from, to, tcp, udp, sctp, icmp, protocol, sourcePort, ipv6 } = options;
-  const asked = Object.entries({ tcp, udp, sctp, icmp, protocol }).filter(([, value]) => value !== undefined);
+  if (from === undefined) throw missingSender();
+  const asked = Object.keys(askedProtocols(options));
   if (asked.length > 1) {
     throw new CommandError(
       Exit.usage,
-      `--${asked.map(([name]) => name).join(' and --')}: a packet has one protocol\n  fix: leave all but one out`,
+      `--${asked.join(' and --')}: a packet has one protocol\n  fix: leave all but one out`,
     );
   }
   const port = tcp ?? udp ?? sctp;
-  const [name] = asked[0] ?? ['icmp'];
+  const [name = 'icmp'] = asked;
   return {
     from,
     to,
@@ -73,13 +117,7 @@ function writeReport(report: TraceReport, all: boolean): void {
     writeLine();
     writeLeg('answer', reply, all);
   }
-  for (const { host, examples, ...counts } of differences) {
-    const found = Object.entries(counts).filter(([, count]) => count > 0);
-    writeLine(
-      `\n${host} does not hold what it should: ${found.map(([kind, count]) => `${count} ${kind}`).join(', ')}`,
-    );
-    for (const example of examples) writeLine(`  ${example}`);
-  }
+  writeDifferences(differences);
   writeLine(`\n${verdict}`);
 }
 
@@ -94,33 +132,11 @@ function writeLeg(name: string, { packet, visits, decisions }: TraceLeg, all: bo
   }
 }
 
-/** A table's own miss that only leads on. */
-function isSilent({ owner, entry, remarks }: TraceStep): boolean {
-  return (
-    owner?.startsWith('pipeline.miss ') === true &&
-    entry?.includes('goto_table') === true &&
-    remarks.length === 0
-  );
-}
-
 function writeVisit(
   { host, arrival, connection, unseen, steps, departures }: TraceVisit,
   all: boolean,
 ): void {
   writeLine(`\n${host}: in by ${arrival}, connection ${connection}`);
   if (unseen !== undefined) writeLine(`  ${unseen}`);
-  const told = all ? steps : steps.filter((step) => !isSilent(step));
-  for (const { depth, table, cause, entry, owner, conjunction, remarks } of told) {
-    const indent = '  '.repeat(depth + 1);
-    writeLine(`${indent}${table}${cause === undefined ? '' : ` (${cause})`}: ${entry ?? 'no entry matches'}`);
-    if (owner !== undefined) writeLine(`${indent}  from ${owner}`);
-    if (conjunction !== undefined) {
-      writeLine(
-        `${indent}  by ${plural(conjunction.length, 'entry').replace('entrys', 'entries')} of a conjunctive match:`,
-      );
-      for (const part of conjunction) writeLine(`${indent}    ${part}`);
-    }
-    for (const remark of remarks) writeLine(`${indent}  ${remark}`);
-  }
-  for (const { to } of departures) writeLine(`  out to ${to}`);
+  writeSteps(steps, departures, all);
 }

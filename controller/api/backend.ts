@@ -7,6 +7,7 @@ import type { MetricFamily } from '../metrics.js';
 import type { Model } from '../model/types.js';
 import type { MulticastState } from '../multicast/types.js';
 import type { DropCounter, Gathered, PacketListener, RuleCounters } from '../punt/types.js';
+import type { FabricTraceReport, FabricTraceRequest } from '../trace/fabric/report.js';
 import type { TraceReport, TraceRequest } from '../trace/report.js';
 
 /** An entry that a switch refused. */
@@ -118,6 +119,8 @@ export interface ApiBackend {
   acknowledged(signal: AbortSignal): Promise<readonly SwitchAcknowledgement[]>;
   /** Walks a packet through the entries that the switches hold. Rejects with an error that has a code where it cannot. */
   trace(request: TraceRequest): Promise<TraceReport>;
+  /** The same for a frame through the fabric. */
+  traceFabric(request: FabricTraceRequest): Promise<FabricTraceReport>;
   /** The returned function ends the calls. */
   onEvent(listener: (event: ControllerEvent) => void): () => void;
   /** The returned function ends the calls. */

@@ -4,84 +4,10 @@ import type { ApiContext, ApiServer } from './context.js';
 import { ApiError } from './errors.js';
 import { withDeadline } from './limits.js';
 import { ERRORS, NOT_FOUND, REFUSALS } from './schemas.js';
+import { FabricTraceAnswer, TraceAnswer } from './schemas-trace.js';
 
 /** Each may read a hundred thousand entries of several switches. */
 const MAX_TRACES_AT_ONCE = 4;
-
-const Outcome = Type.Unsafe<'allowed' | 'dropped' | 'rejected' | 'unseen' | 'lost'>({
-  type: 'string',
-  enum: ['allowed', 'dropped', 'rejected', 'unseen', 'lost'],
-  description:
-    'unseen: a part of the way could not be seen; lost: it left in another direction, or it cannot be told',
-});
-
-const Party = Type.Object({
-  endpoint: Type.Optional(Type.String()),
-  address: Type.String(),
-  mac: Type.String(),
-  host: Type.Optional(Type.String()),
-});
-
-const Decision = Type.Object({
-  host: Type.String(),
-  direction: Type.Unsafe<'in' | 'out'>({ type: 'string', enum: ['in', 'out'] }),
-  action: Type.Unsafe<'allow' | 'deny' | 'reject'>({ type: 'string', enum: ['allow', 'deny', 'reject'] }),
-  rule: Type.Optional(Type.String({ description: 'Absent: a default decided' })),
-  policy: Type.Optional(Type.String()),
-  intent: Type.Optional(Type.String({ description: 'Where it is written: `Policy acme/front, rules[2]`' })),
-  because: Type.String(),
-});
-
-const Visit = Type.Object({
-  host: Type.String(),
-  datapathId: Type.String(),
-  arrival: Type.String(),
-  connection: Type.String({ description: 'ct_state that the switch is taken to give it' }),
-  unseen: Type.Optional(Type.String({ description: 'Why its entries could not be seen' })),
-  steps: Type.Array(
-    Type.Object({
-      depth: Type.Integer(),
-      table: Type.String(),
-      tableId: Type.Integer(),
-      cause: Type.Optional(Type.String()),
-      entry: Type.Optional(Type.String({ description: 'As ovs-ofctl dump-flows writes it; absent: a miss' })),
-      owner: Type.Optional(Type.String()),
-      conjunction: Type.Optional(Type.Array(Type.String())),
-      remarks: Type.Array(Type.String()),
-    }),
-  ),
-  departures: Type.Array(Type.Object({ port: Type.Integer(), to: Type.String() })),
-});
-
-const Leg = Type.Object({
-  outcome: Outcome,
-  packet: Type.String({ description: 'As ofproto/trace takes it, without in_port' }),
-  decisions: Type.Array(Decision),
-  visits: Type.Array(Visit),
-  reason: Type.Optional(Type.String()),
-});
-
-const TraceAnswer = Type.Object({
-  outcome: Outcome,
-  verdict: Type.String({ description: 'In a sentence, with the reason' }),
-  from: Party,
-  to: Party,
-  network: Type.String(),
-  service: Type.String(),
-  request: Leg,
-  reply: Type.Optional(Leg),
-  differences: Type.Array(
-    Type.Object({
-      host: Type.String(),
-      missing: Type.Integer(),
-      extra: Type.Integer(),
-      changed: Type.Integer(),
-      foreign: Type.Integer(),
-      examples: Type.Array(Type.String()),
-    }),
-    { description: 'Of the tables that were read, from what the switches should hold' },
-  ),
-});
 
 const Port = Type.Integer({ minimum: 0, maximum: 65_535 });
 const Octet = Type.Integer({ minimum: 0, maximum: 255 });
@@ -110,8 +36,52 @@ const TraceQuery = Type.Object(
   { additionalProperties: false },
 );
 
+const FabricPartyName = Type.String({
+  minLength: 1,
+  maxLength: 50,
+  description:
+    'MAC address, or IP address that a station was heard to use; of `to` also the address of a group',
+});
+
+const FabricTraceQuery = Type.Object(
+  {
+    from: Type.Optional(FabricPartyName),
+    to: FabricPartyName,
+    vlan: Type.Optional(
+      Type.Integer({
+        minimum: 0,
+        maximum: 4095,
+        description: '0: without a tag. Default: that of the stations',
+      }),
+    ),
+    switch: Type.Optional(
+      Type.String({
+        pattern: '^(0[xX])?[0-9a-fA-F]{1,16}$',
+        description: 'Datapath id of the switch where the frame comes in. Default: where the station is',
+      }),
+    ),
+    inPort: Type.Optional(
+      Type.Integer({ minimum: 1, maximum: 0xffff_ff00, description: 'OpenFlow port number there' }),
+    ),
+  },
+  { additionalProperties: false },
+);
+
 export async function traceRoutes(server: ApiServer, { backend, config }: ApiContext): Promise<void> {
   let running = 0;
+  const limited = async <T>(start: () => Promise<T>): Promise<T> => {
+    if (running >= MAX_TRACES_AT_ONCE) {
+      throw new ApiError(503, 'trace.busy', `${running} traces are under way, the most there may be`, {
+        fix: 'try again when one has ended',
+      });
+    }
+    running++;
+    try {
+      return await withDeadline(config.requestTimeoutMs, 'the trace', start());
+    } finally {
+      running--;
+    }
+  };
   server.get(
     '/v1/trace',
     {
@@ -124,18 +94,20 @@ export async function traceRoutes(server: ApiServer, { backend, config }: ApiCon
         response: { 200: TraceAnswer, ...ERRORS, ...NOT_FOUND, ...REFUSALS },
       },
     },
-    async ({ query }) => {
-      if (running >= MAX_TRACES_AT_ONCE) {
-        throw new ApiError(503, 'trace.busy', `${running} traces are under way, the most there may be`, {
-          fix: 'try again when one has ended',
-        });
-      }
-      running++;
-      try {
-        return await withDeadline(config.requestTimeoutMs, 'the trace', backend.trace(query));
-      } finally {
-        running--;
-      }
+    async ({ query }) => await limited(() => backend.trace(query)),
+  );
+  server.get(
+    '/v1/fabric/trace',
+    {
+      schema: {
+        summary: 'What would become of a frame through the fabric, and of its answer',
+        description:
+          'The same over the switches that no agent claims, from station to station or from a port: over links, by the next hops and groups that the switches hold.',
+        tags: ['system'],
+        querystring: FabricTraceQuery,
+        response: { 200: FabricTraceAnswer, ...ERRORS, ...NOT_FOUND, ...REFUSALS },
+      },
     },
+    async ({ query }) => await limited(() => backend.traceFabric(query)),
   );
 }

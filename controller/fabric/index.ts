@@ -13,6 +13,7 @@ import type { FactInputs } from '../datapath/index.js';
 import type { Logger } from '../log.js';
 import type { MetricFamily } from '../metrics.js';
 import type { DatapathId } from '../model/facts.js';
+import type { IpAddress } from './addresses.js';
 import { Ageing } from './ageing.js';
 import { type Clock, systemClock } from './clock.js';
 import { Discovery } from './discovery.js';
@@ -203,6 +204,11 @@ export class FabricService {
     this.#discovery.forget(datapathId);
     this.#switches.forget(datapathId);
     this.#options.schedule();
+  }
+
+  /** MAC address of the station that was heard to use an IP address. */
+  macOf(address: IpAddress): number | undefined {
+    return this.#frames.addresses.get(address)?.mac;
   }
 
   report(): FabricReport {

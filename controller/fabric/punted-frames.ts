@@ -6,6 +6,7 @@
 import { decodeFabricPunt } from '../../apps/fabric/punt.js';
 import { type Action, encode, type PacketInView, packetOut } from '../../ofproto/index.js';
 import type { DatapathId } from '../model/facts.js';
+import { StationAddresses } from './addresses.js';
 import { LLDP_ETHERTYPE } from './lldp.js';
 import { type StationPlace, type Stations, stationPlace } from './stations.js';
 import type { FabricSession } from './switches.js';
@@ -23,11 +24,13 @@ export interface PuntedFramesOptions {
 const EtherType = { vlan: 0x8100, serviceVlan: 0x88a8 } as const;
 /** Two addresses and an EtherType. */
 const ETHERNET_HEADER = 14;
+const VLAN_TAG = 4;
 
 export class PuntedFrames {
   readonly #options: PuntedFramesOptions;
   /** Edge ports, by switch and number. */
   readonly #places = new Map<DatapathId, Map<number, StationPlace>>();
+  readonly addresses = new StationAddresses();
 
   constructor(options: PuntedFramesOptions) {
     this.#options = options;
@@ -99,7 +102,15 @@ export class PuntedFrames {
     const vlan = vlanOf(view, start, end);
     if (vlan === undefined) return;
     const source = view.getUint16(start + 6) * 0x1_0000_0000 + view.getUint32(start + 8);
-    if (stations.seen(place, vlan, source) === 'refused') return;
+    const learning = stations.seen(place, vlan, source);
+    if (learning === 'refused') return;
+    if (learning === 'learned') {
+      const payload = start + ETHERNET_HEADER + (vlan === 0 ? 0 : VLAN_TAG);
+      if (payload <= end) {
+        const type = view.getUint16(payload - 2);
+        this.addresses.heard({ vlan, mac: source }, type, view, payload, end);
+      }
+    }
     stations.counters.reinjected++;
     session.sendPacketOut(place.heads.get(vlan) ?? this.#head(place, vlan), bytes, start, end);
   }

@@ -16,12 +16,12 @@ import type { DropCounter, Gathered, PacketListener, PuntService, RuleCounters }
 import { log, tellDatapathEvent, tellHubEvent } from './events.js';
 import { type KubernetesReport, type KubernetesService, NOT_WATCHED } from '../kubernetes/index.js';
 import { EMPTY_FABRIC, type FabricReport } from '../fabric/index.js';
-import { Fabric } from './fabric.js';
+import { Fabric, traceThrough } from './fabric.js';
 import { controllerMetrics } from './metrics.js';
 import { writeFacts } from './model-facts.js';
 import { PortFacts } from './ports.js';
 import { Settler } from './settler.js';
-import { trace } from '../trace/index.js';
+import { type FabricTraceReport, type FabricTraceRequest, trace } from '../trace/index.js';
 import type { TraceReport, TraceRequest } from '../trace/report.js';
 import type { Controller, ControllerListeners, ControllerOptions } from './types.js';
 
@@ -252,6 +252,10 @@ export class WiredController implements Controller {
       causeOf: (owner, table) => this.#punts.causeOf(owner, table),
       differences: (datapathId, flows, tables) => datapaths.differences(datapathId, flows, tables),
     });
+  }
+
+  async traceFabric(request: FabricTraceRequest): Promise<FabricTraceReport> {
+    return await traceThrough(this.#fabric, request);
   }
 
   metrics(): readonly MetricFamily[] {

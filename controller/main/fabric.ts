@@ -18,6 +18,13 @@ import type { MetricFamily } from '../metrics.js';
 import { type DatapathId, type FactChange, TUNNEL_PORT, UPLINK_PORT } from '../model/facts.js';
 import { FabricMembership } from '../multicast/fabric/membership.js';
 import type { FabricMulticastState } from '../multicast/types.js';
+import {
+  fabricCauseOf,
+  type FabricTraceReport,
+  type FabricTraceRequest,
+  TraceError,
+  traceFabric,
+} from '../trace/index.js';
 import { log, tellDatapathEvent, tellFabricEvent } from './events.js';
 import { Settler } from './settler.js';
 import { packetOut, type PortStatus } from '../../ofproto/index.js';
@@ -200,6 +207,20 @@ export class Fabric {
     return [...this.service.metrics(), ...(this.#membership?.metrics() ?? [])];
   }
 
+  /** What would become of a frame, by the entries that the switches hold. @throws TraceError */
+  async trace(request: FabricTraceRequest): Promise<FabricTraceReport> {
+    const { datapaths, service } = this;
+    return await traceFabric(request, {
+      facts: datapaths.facts,
+      pipeline: fabricPipeline,
+      macOf: (address) => service.macOf(address),
+      session: (datapathId) => this.#sessions.get(datapathId),
+      ownerOf: (cookie) => datapaths.ownerOf(cookie),
+      causeOf: fabricCauseOf,
+      differences: (datapathId, flows, tables) => datapaths.differences(datapathId, flows, tables),
+    });
+  }
+
   /** Resolves when no switch has anything left to acknowledge, or the signal aborts. */
   idle(signal: AbortSignal): Promise<void> {
     return this.#settler.idle(signal);
@@ -242,4 +263,15 @@ export class Fabric {
     if (this.service.has(datapathId)) this.service.handOver(datapathId);
     if (session?.open === true) this.options.handOver(session);
   }
+}
+
+/** @throws TraceError also where there is no fabric */
+export async function traceThrough(
+  fabric: Fabric | undefined,
+  request: FabricTraceRequest,
+): Promise<FabricTraceReport> {
+  if (fabric !== undefined) return await fabric.trace(request);
+  throw new TraceError('trace.fabric.disabled', 'the controller has no fabric: fabric.enabled is false', {
+    fix: 'set fabric.enabled in its configuration',
+  });
 }

@@ -8,24 +8,17 @@
 import {
   type Action,
   type ActionOf,
-  type Bucket,
   CtFlag,
   F,
   formatActions,
-  GroupType,
   type Instruction,
   Port,
 } from '../../ofproto/index.js';
 import { actionList, mergeActions } from './action-set.js';
 import type { ExecutableFlow, FlowTable } from './flow-table.js';
+import { type ExecutableGroup, takenBuckets } from './group-buckets.js';
 import { type Packet, readBits, readField, toBits, writeBits, writeMasked } from './packet.js';
 import type { Lookup, LookupCause, Step } from './steps.js';
-
-export interface ExecutableGroup {
-  /** `GroupType`. */
-  readonly groupType: number;
-  readonly buckets: readonly Bucket[];
-}
 
 /** Entries of a switch. */
 export interface ExecutableSwitch<E extends ExecutableFlow> {
@@ -33,6 +26,8 @@ export interface ExecutableSwitch<E extends ExecutableFlow> {
   table(id: number): FlowTable<E> | 'unread';
   /** Undefined: there is no such group. `unread`: its groups are not known. */
   group(id: number): ExecutableGroup | 'unread' | undefined;
+  /** Whether a port is up, for groups that watch it; undefined: it is not known. */
+  portUp?(port: number): boolean | undefined;
 }
 
 /** The fields of connection tracking (`ct_state`, `ct_nw_src`, …) of a packet that is looked up among the connections of a zone. */
@@ -66,6 +61,16 @@ export function execute<E extends ExecutableFlow>(
   track: Track,
 ): Lookup<E> {
   return new Execution(device, track).pipeline(new Map(packet), 0, 'start');
+}
+
+/** What these actions do with a packet in no table: those of a packet-out. */
+export function executeActions<E extends ExecutableFlow>(
+  device: ExecutableSwitch<E>,
+  packet: Packet,
+  actions: readonly Action[],
+  track: Track,
+): readonly Step<E>[] {
+  return new Execution(device, track).actions(new Map(packet), actions);
 }
 
 /** One copy of the packet, and what it takes along. */
@@ -107,6 +112,22 @@ class Execution<E extends ExecutableFlow> {
     const found = this.#look(copy, table, steps);
     this.#end(copy, steps);
     return { kind: 'lookup', table, cause, ...found, steps };
+  }
+
+  actions(packet: Map<string, bigint>, actions: readonly Action[]): readonly Step<E>[] {
+    const steps: Step<E>[] = [];
+    // Tables are numbered from 0, so that a resubmit from here goes forward.
+    const copy = {
+      packet,
+      actionSet: [],
+      stack: [],
+      table: -1,
+      depth: 0,
+      queue: undefined,
+      ended: undefined,
+    };
+    this.#apply(actions, copy, steps);
+    return steps;
   }
 
   /** Where a copy's pipeline ends, its action set is executed. */
@@ -297,25 +318,19 @@ class Execution<E extends ExecutableFlow> {
       return;
     }
     if (group === undefined) return unknown(copy, steps, `group ${id}, which the switch does not have`);
-    const { groupType, buckets } = group;
-    if (groupType === GroupType.FAST_FAILOVER) {
-      return unknown(copy, steps, `group ${id} of type fast failover: which of its ports live is not known`);
-    }
+    const taken = takenBuckets(id, group, this.device);
+    if ('unknown' in taken) return unknown(copy, steps, taken.unknown);
     if (copy.depth >= MAX_DEPTH) {
       return unknown(copy, steps, `groups within each other to a depth of ${MAX_DEPTH}: the switch gives up`);
     }
-    const done = (groupType === GroupType.INDIRECT ? buckets.slice(0, 1) : buckets).map(({ actions }) => {
+    const { chosen, failover } = taken;
+    const buckets = taken.buckets.map(({ actions }) => {
       const below: Step<E>[] = [];
       // A bucket is an action set (section 5.6.1), on its own copy.
       this.#apply(actionList(mergeActions([], actions)), { ...copied(copy), depth: copy.depth + 1 }, below);
       return below;
     });
-    steps.push({
-      kind: 'group',
-      id,
-      chosen: groupType === GroupType.SELECT && done.length > 1,
-      buckets: done,
-    });
+    steps.push({ kind: 'group', id, chosen, ...(failover === undefined ? {} : { failover }), buckets });
   }
 
   #track(action: ActionOf<'ct'>, copy: Copy, steps: Step<E>[]): void {

@@ -1,10 +1,11 @@
 /** The entries that a switch holds now, read table by table as an execution comes to them. */
 import type { SwitchSession } from '../channel/index.js';
-import { type FlowStats, Group, Port } from '../../ofproto/index.js';
-import { execute, type ExecutableGroup, type ExecutableSwitch, type Track } from './execute.js';
+import { type Action, type FlowStats, Group, Port } from '../../ofproto/index.js';
+import { type ExecutableSwitch, execute, executeActions, type Track } from './execute.js';
+import type { ExecutableGroup } from './group-buckets.js';
 import { FlowTable } from './flow-table.js';
 import type { Packet } from './packet.js';
-import { type Lookup, stepsOf, type Unread } from './steps.js';
+import { type Lookup, type Step, stepsOf, type Unread } from './steps.js';
 
 /** What is asked of a session. */
 export type ReadableSession = Pick<SwitchSession, 'datapathId' | 'multipart' | 'xid'>;
@@ -18,6 +19,8 @@ export class InstalledTables implements ExecutableSwitch<FlowStats> {
   constructor(
     private readonly session: ReadableSession,
     private readonly timeoutMs: number,
+    /** Whether a port is up, for groups that watch it; undefined: it is not known. */
+    readonly portUp: (port: number) => boolean | undefined = () => undefined,
   ) {}
 
   table(id: number): FlowTable<FlowStats> | 'unread' {
@@ -42,10 +45,27 @@ export class InstalledTables implements ExecutableSwitch<FlowStats> {
   async execute(packet: Packet, track: Track): Promise<Lookup<FlowStats>> {
     for (;;) {
       const lookup = execute(this, packet, track);
-      const unread = stepsOf(lookup, 'unread').map(({ what }) => what);
-      if (unread.length === 0) return lookup;
-      await this.#read(unread);
+      if (!(await this.#readWhatLacks([lookup]))) return lookup;
     }
+  }
+
+  /** What the actions of a packet-out do with a packet. @throws SwitchError */
+  async executeActions(
+    packet: Packet,
+    actions: readonly Action[],
+    track: Track,
+  ): Promise<readonly Step<FlowStats>[]> {
+    for (;;) {
+      const steps = executeActions(this, packet, actions, track);
+      if (!(await this.#readWhatLacks(steps))) return steps;
+    }
+  }
+
+  /** False: nothing was lacking. */
+  async #readWhatLacks(steps: readonly Step<FlowStats>[]): Promise<boolean> {
+    const unread = steps.flatMap((step) => stepsOf(step, 'unread')).map(({ what }) => what);
+    if (unread.length > 0) await this.#read(unread);
+    return unread.length > 0;
   }
 
   async #read(unread: readonly Unread[]): Promise<void> {

@@ -25,17 +25,29 @@ export function tableName({ pipeline }: Names, id: number): string {
   return pipeline.order[id]?.name ?? `table ${id}`;
 }
 
-export function narrateVisit(names: Names, visit: Visit): TraceVisit {
-  const { host, arrival, connection, unseen, lookup, departures } = visit;
+/** @param sentOn what a controller did with it that was asked, as a packet-out */
+export function narrate(
+  names: Names,
+  lookup: Lookup<FlowStats> | undefined,
+  sentOn: readonly Step<FlowStats>[] = [],
+): TraceStep[] {
   const steps: TraceStep[] = [];
   if (lookup !== undefined) narrateLookup(names, lookup, 0, undefined, steps);
+  for (const step of sentOn) {
+    if (step.kind === 'lookup') narrateLookup(names, step, 0, 'sent on by the controller', steps);
+  }
+  return steps;
+}
+
+export function narrateVisit(names: Names, visit: Visit): TraceVisit {
+  const { host, arrival, connection, unseen, lookup, departures } = visit;
   return {
     host: host.name,
     datapathId: host.datapathId ?? '',
     arrival,
     connection,
     ...(unseen === undefined ? {} : { unseen }),
-    steps,
+    steps: narrate(names, lookup),
     departures: departures.map(({ port, to }) => ({ port, to })),
   };
 }
@@ -85,9 +97,7 @@ function narrateSteps(
         }
         break;
       case 'group':
-        if (step.chosen)
-          remarks.push(`group ${step.id}: the switch chooses one of ${step.buckets.length} buckets`);
-        else remarks.push(`group ${step.id}: ${step.buckets.length} copies`);
+        remarks.push(groupRemark(step));
         for (const bucket of step.buckets) narrateSteps(names, bucket, depth, steps, remarks);
         break;
       case 'copy':
@@ -113,4 +123,14 @@ function narrateSteps(
         break;
     }
   }
+}
+
+function groupRemark({ id, chosen, failover, buckets }: Extract<Step<FlowStats>, { kind: 'group' }>): string {
+  if (failover === -1) return `group ${id}: none of its buckets lives`;
+  if (failover !== undefined) {
+    return `group ${id}: bucket ${failover + 1}, the first whose port is up`;
+  }
+  return chosen
+    ? `group ${id}: the switch chooses one of ${buckets.length} buckets`
+    : `group ${id}: ${buckets.length} copies`;
 }

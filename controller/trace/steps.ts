@@ -32,11 +32,15 @@ export type Step<E> =
       readonly userdata?: Uint8Array;
       readonly packet: Packet;
     }
-  /** Each bucket works on its own copy. `chosen`: the switch takes one of the buckets, by a hash that is not known here. */
+  /**
+   * Each bucket works on its own copy. `chosen`: the switch takes one of the buckets, by a hash that is not known here. `failover`: of the
+   * buckets only that of this index, the first that is live, is taken and here; -1: none is live.
+   */
   | {
       readonly kind: 'group';
       readonly id: number;
       readonly chosen: boolean;
+      readonly failover?: number;
       readonly buckets: readonly (readonly Step<E>[])[];
     }
   /** Connection tracking; `lookup`: what becomes of the copy that goes on with what is known of its connection. */

@@ -1,5 +1,6 @@
 /** Tables of a switch from lists of its entries. */
-import type { ExecutableGroup, ExecutableSwitch } from './execute.js';
+import type { ExecutableSwitch } from './execute.js';
+import type { ExecutableGroup } from './group-buckets.js';
 import { type ExecutableFlow, FlowTable } from './flow-table.js';
 
 /** A switch of which everything is known: a table without entries is an empty one. */

@@ -46,7 +46,12 @@ export function outcomeOf(
   return { outcome: rejected ? 'rejected' : 'dropped', reason: dropReason(names, last, decisions.at(-1)) };
 }
 
-function dropReason(names: Names, { host, lookup }: Visit, decision: TraceDecision | undefined): string {
+/** Where and by what entry a packet was dropped, whose copies all ended. */
+export function dropReason(
+  names: Names,
+  { host, lookup }: { readonly host: { readonly name: string }; readonly lookup?: Lookup<FlowStats> },
+  decision: TraceDecision | undefined,
+): string {
   const last = lookup === undefined ? undefined : lastLookup(lookup);
   if (last === undefined) return `on ${host.name}`;
   const where = `on ${host.name} in table ${tableName(names, last.table)}`;

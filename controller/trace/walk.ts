@@ -206,6 +206,7 @@ export class Walk {
   }
 }
 
-function onWire(packet: Packet): Packet {
+/** What of a packet leaves a switch. */
+export function onWire(packet: Packet): Packet {
   return new Map([...packet].filter(([name]) => !NOT_ON_THE_WIRE.test(name)));
 }

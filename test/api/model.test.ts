@@ -39,6 +39,7 @@ async function open(t: Test) {
     notReady: () => [],
     acknowledged: async () => [],
     trace: async () => Promise.reject(new Error('no switches here')),
+    traceFabric: async () => Promise.reject(new Error('no switches here')),
     onEvent: () => () => undefined,
     onPackets: () => () => undefined,
     drops: async () => ({ items: [], silent: [] }),

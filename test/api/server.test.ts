@@ -30,6 +30,7 @@ async function api(
     notReady = [] as string[],
     model = {} as Partial<Model>,
     trace = (async () => undefined) as (request: { from: string }) => Promise<unknown>,
+    traceFabric = (async () => undefined) as (request: object) => Promise<unknown>,
   } = {},
 ) {
   const asked: unknown[] = [];
@@ -44,6 +45,7 @@ async function api(
     status: () => ({ controllerId: 'c', version: '1.2.3', datapaths: [], hosts: [] }),
     notReady: () => notReady,
     trace,
+    traceFabric,
     acknowledged: async () => [{ datapathId: '01', ok: true, refused: [] }],
     onEvent: () => () => undefined,
     onPackets: () => () => undefined,
@@ -379,6 +381,25 @@ t.test('a trace: parameters are checked, refusals have their status', async (t) 
     'from=a/b/c&icmpType=x',
     'from=a/b/c&tcp=80',
   ]) {
+    t.equal((await answer(bad)).statusCode, 400, bad);
+  }
+});
+
+t.test('a trace through the fabric: parameters are checked', async (t) => {
+  const asked: unknown[] = [];
+  const traceFabric = async (request: object) => {
+    asked.push(request);
+    return { outcome: 'allowed' };
+  };
+  const { made } = await api(t, { traceFabric });
+  const answer = async (query: string) => await made.inject(`/v1/fabric/trace?to=02:00:00:00:00:02&${query}`);
+  t.equal((await answer('from=02:00:00:00:00:01&vlan=7')).statusCode, 200);
+  t.equal((await answer('switch=0xfab1&inPort=3')).statusCode, 200);
+  t.same(asked, [
+    { from: '02:00:00:00:00:01', to: '02:00:00:00:00:02', vlan: 7 },
+    { switch: '0xfab1', inPort: 3, to: '02:00:00:00:00:02' },
+  ]);
+  for (const bad of ['vlan=4096', 'switch=fabx', 'inPort=0', 'port=80']) {
     t.equal((await answer(bad)).statusCode, 400, bad);
   }
 });

@@ -355,6 +355,73 @@ dropped: x by rule no-ssh of policy acme/front (${file}:6)
   },
 );
 
+t.test('trace between stations, or from a port, asks the fabric', async (t) => {
+  const visit = {
+    switch: '0000000000000001',
+    inPort: 1,
+    arrival: 'port 1 (s1-eth1) from 02:00:00:00:00:01',
+    alternative: false,
+    steps: [{ depth: 0, table: 'ingress', tableId: 0, entry: 'table=0 actions=x', owner: 'o', remarks: [] }],
+    departures: [{ port: 2, to: '0000000000000002 by port 2 (s1-eth2)' }],
+  };
+  const delivery = {
+    switch: '0000000000000002',
+    port: 1,
+    name: 's2-eth1',
+    stations: ['02:00:00:00:00:02'],
+    alternative: true,
+    path: [
+      { switch: '0000000000000001', port: 2 },
+      { switch: '0000000000000002', port: 1 },
+    ],
+  };
+  const leg = {
+    outcome: 'allowed',
+    packet: 'dl_src=x',
+    visits: [visit, { ...visit, alternative: true, steps: [], departures: [], unseen: 'not connected' }],
+    deliveries: [delivery],
+  };
+  const { url, requests } = await answering(t, {
+    body: { outcome: 'allowed', verdict: 'allowed: x', request: leg, differences: [] },
+  });
+  const query = (index: number) => Object.fromEntries(requests[index]!.url.searchParams);
+  const [from, to] = ['02:00:00:00:00:01', '10.0.0.2'];
+  const run = await weft(url, 'trace', '--from', from, '--to', to, '--vlan', '7');
+  t.equal(run.exit, 0, run.error);
+  t.match(requests[0], { method: 'GET', url: { pathname: '/v1/fabric/trace' } });
+  t.same(query(0), { from, to, vlan: '7' });
+  t.equal(
+    run.out,
+    `request: dl_src=x
+
+0000000000000001: in by port 1 (s1-eth1) from 02:00:00:00:00:01
+  ingress: table=0 actions=x
+    from o
+  out to 0000000000000002 by port 2 (s1-eth2)
+
+0000000000000001: in by port 1 (s1-eth1) from 02:00:00:00:00:01, if it is chosen
+  not connected
+
+request arrives:
+  0000000000000002/1 (s2-eth1): 02:00:00:00:00:02, over 0000000000000001/2 0000000000000002/1
+
+allowed: x
+`,
+  );
+  await weft(url, 'trace', '--switch', '1', '--in-port', '3', '--to', to);
+  t.same(query(1), { to, switch: '1', inPort: '3' });
+  for (const wrong of [
+    ['--to', to],
+    ['--to', to, '--switch', '1'],
+    ['--from', from, '--to', to, '--tcp', '80'],
+    ['--from', from, '--to', to, '--vlan', '4096'],
+    ['--to', 'acme/web/a'],
+  ]) {
+    t.equal((await weft(url, 'trace', ...wrong)).exit, 2, wrong.join(' '));
+  }
+  t.equal(requests.length, 2);
+});
+
 t.test('apply sends the files as they are and shows what came of it', async (t) => {
   const { url, requests } = await answering(t, { body: written });
   const file = await intentFile(t);

@@ -3,7 +3,7 @@ import { apps, pipeline } from '../../apps/index.js';
 import { Numbering } from '../../controller/channel/index.js';
 import type { SwitchSession } from '../../controller/channel/index.js';
 import { DatapathController } from '../../controller/datapath/index.js';
-import type { DesiredFlow } from '../../controller/datapath/entry.js';
+import type { DesiredEntry, DesiredFlow } from '../../controller/datapath/entry.js';
 import type { TraceEnvironment, TraceReport, TraceRequest } from '../../controller/trace/index.js';
 import { trace } from '../../controller/trace/index.js';
 import { type FlowStats, TableId } from '../../ofproto/index.js';
@@ -47,28 +47,46 @@ export class Cluster {
   }
 
   #session(datapathId: string): Session {
-    const multipart = async (request: {
-      readonly multipartType: string;
-      readonly body: unknown;
-    }): Promise<unknown> => {
-      const desired = [...this.controller.desired(datapathId)];
-      if (request.multipartType === 'group_desc') {
-        const body = desired.flatMap((entry) =>
-          entry.kind === 'group'
-            ? [{ groupId: entry.id, groupType: entry.groupType, buckets: entry.buckets }]
-            : [],
-        );
-        return { body };
-      }
-      const { tableId } = request.body as { readonly tableId: number };
-      if (tableId === TableId.ALL) throw new Error('nobody needs all tables');
-      this.read.push(`${datapathId}/${tableId}`);
-      const body = desired.flatMap((entry) => {
-        if (entry.kind !== 'flow' || entry.table !== tableId) return [];
-        return this.tampered(statsOf(entry), datapathId) ?? [];
-      });
-      return { body };
-    };
-    return { datapathId, multipart: multipart as Session['multipart'], xid: () => 1 };
+    return desiredSession(datapathId, () => this.controller.desired(datapathId), {
+      tampered: (flow) => this.tampered(flow, datapathId),
+      onRead: (table) => this.read.push(`${datapathId}/${table}`),
+    });
   }
+}
+
+/** A switch that holds what is desired of it. */
+export function desiredSession(
+  datapathId: string,
+  desired: () => Iterable<DesiredEntry>,
+  {
+    tampered = (flow) => flow,
+    onRead,
+  }: {
+    /** What somebody has made of an entry. */
+    readonly tampered?: (flow: FlowStats) => FlowStats | undefined;
+    readonly onRead?: (table: number) => void;
+  } = {},
+): Session {
+  const multipart = async (request: {
+    readonly multipartType: string;
+    readonly body: unknown;
+  }): Promise<unknown> => {
+    const entries = [...desired()];
+    if (request.multipartType === 'group_desc') {
+      const body = entries.flatMap((entry) =>
+        entry.kind === 'group'
+          ? [{ groupId: entry.id, groupType: entry.groupType, buckets: entry.buckets }]
+          : [],
+      );
+      return { body };
+    }
+    const { tableId } = request.body as { readonly tableId: number };
+    if (tableId === TableId.ALL) throw new Error('nobody needs all tables');
+    onRead?.(tableId);
+    const body = entries.flatMap((entry) =>
+      entry.kind === 'flow' && entry.table === tableId ? (tampered(statsOf(entry)) ?? []) : [],
+    );
+    return { body };
+  };
+  return { datapathId, multipart: multipart as Session['multipart'], xid: () => 1 };
 }
