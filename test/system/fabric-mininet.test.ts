@@ -86,7 +86,11 @@ t.test('fabrics in mininet', async (t) => {
     for (const what of ['failedLink', 'repairedLink', 'killedSwitch']) {
       t.ok(Number(said[what]) * Number(said['intervalMs']) < 1_000, `${what}: ${said[what]} lost`);
     }
-    t.equal(said['restartedController'], 0, 'nothing is lost while the controller is killed and starts again');
+    t.equal(
+      said['restartedController'],
+      0,
+      'nothing is lost while the controller is killed and starts again',
+    );
     t.equal(said['restartedSwitch'], true, 'a switch that comes back is made part of it again');
   });
 });
