@@ -15,7 +15,7 @@ export function frontScript(socket: string): string {
   const versions = CNI_VERSIONS.map((version) => `"${version}"`).join(',');
   return `#!/bin/sh
 ${FRONT_MARK}
-# Written by "weft agent --install-cni", which also replaces it. Needs curl 7.40 or newer.
+# Written by "weft agent --install-cni", which also replaces it. Needs curl 7.43 or newer.
 set -u
 
 # Seconds that an agent which is just being restarted is waited for.

@@ -73,12 +73,7 @@ export class CniPlugin {
   private readonly waiting = new Set<() => void>();
 
   constructor(private readonly options: CniPluginOptions) {
-    // After a reboot nobody deletes what was: the attachment has gone with its namespace, and so does the record.
-    const attached = new Set(options.agent.entries().map(([, { endpoint }]) => endpoint));
-    const living = Object.entries(options.state.current.cni).filter(
-      ([, { endpoint, netns }]) => attached.has(endpoint) || existsSync(netns),
-    );
-    this.records = new Map(living);
+    this.records = new Map(Object.entries(options.state.current.cni));
   }
 
   /** Rejects with CniError. */
@@ -348,6 +343,11 @@ export class CniPlugin {
   }
 
   private write(): Promise<void> {
+    // After a reboot, or without the agent, nobody deletes what was: the attachment goes with its namespace, and so does the record.
+    const attached = new Set(this.options.agent.entries().map(([, { endpoint }]) => endpoint));
+    for (const [key, { endpoint, netns }] of this.records) {
+      if (!attached.has(endpoint) && !existsSync(netns)) this.records.delete(key);
+    }
     return this.options.state.update({ cni: Object.fromEntries(this.records) });
   }
 }
