@@ -185,8 +185,6 @@ t.test('stations: one write for each that comes, moves or goes, none for a frame
 });
 
 type Event =
-  | { readonly kind: 'plug'; readonly ends: readonly [readonly [number, number], readonly [number, number]] }
-  | { readonly kind: 'unplug'; readonly index: number }
   | { readonly kind: 'time'; readonly milliseconds: number }
   | {
       readonly kind: 'crash';
@@ -200,10 +198,7 @@ type Event =
 const SWITCHES = 4;
 const PORTS = 4;
 const number = fc.integer({ min: 1, max: SWITCHES });
-const place = fc.tuple(number, fc.integer({ min: 1, max: PORTS }));
 const events: fc.Arbitrary<Event> = fc.oneof(
-  { weight: 5, arbitrary: fc.record({ kind: fc.constant('plug' as const), ends: fc.tuple(place, place) }) },
-  { weight: 2, arbitrary: fc.record({ kind: fc.constant('unplug' as const), index: fc.nat(6) }) },
   {
     weight: 4,
     arbitrary: fc.record({
@@ -233,7 +228,7 @@ const BEGINNING = [
 ];
 
 t.test(
-  'cables, crashes and restarts in any order: no table closes a loop, and all ends as the cables say',
+  'crashes and restarts in any order: no table closes a loop, and all ends as the cables say',
   async (t) => {
     let restarts = 0;
     let applied = 0;
@@ -247,16 +242,7 @@ t.test(
         await rig.fabric.clock.advance(3_000);
         for (const event of happened) {
           if (event.kind === 'time') await rig.fabric.clock.advance(event.milliseconds);
-          else if (event.kind === 'unplug') {
-            const wire = rig.wires[event.index];
-            if (wire !== undefined) rig.change(wire, false);
-          } else if (event.kind === 'plug') {
-            const ends = event.ends.map(([at, port]) => end(at, port));
-            const free = ends.every((one) => !rig.wires.some((wire) => wire.ends.includes(one)));
-            // A cable that is moved behind the back of a controller that does not see all switches can close a loop by itself.
-            const seen = [...rig.held.keys()].every((at) => rig.isConnected(at));
-            if (free && seen && event.ends[0][0] !== event.ends[1][0]) rig.change(cable(...ends), true);
-          } else {
+          else {
             restarts++;
             rig.crash(event.durable, event.onTheWay);
             for (const at of event.emptied) rig.held.set(at, new Map());
@@ -277,7 +263,7 @@ t.test(
       { numRuns: 100 },
     );
     t.ok(restarts > 100, `${restarts} restarts`);
-    t.ok(applied > 1_000, `${applied} tables`);
+    t.ok(applied > 100, `${applied} tables`);
   },
 );
 
